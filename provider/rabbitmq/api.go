@@ -36,6 +36,16 @@ func path(segments ...string) string {
 	return b.String()
 }
 
+// shell is a name as a shell takes it.
+func shell(name string) string {
+	if strings.IndexFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-/@", r)
+	}) < 0 {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}
+
 // get reads something.
 func (c *Connection) get(ctx context.Context, op, path string, answer any) error {
 	return c.do(ctx, call{op: op, method: http.MethodGet, path: path}, answer)
@@ -127,8 +137,10 @@ func (c *Connection) refused(k call, resp *http.Response, text []byte) error {
 		e.Class, e.Err = rota.ClassWait, fmt.Errorf("%w: %w", rota.ErrRefused, why)
 	case code == http.StatusUnauthorized && resp.Header.Get("WWW-Authenticate") != "":
 		e.Remedies = rota.Outside("check username and password of connection " + c.name)
+	case strings.Contains(words, "localhost"):
+		e.Remedies = rota.Outside("loopback_users." + c.cfg.Username + " = false in rabbitmq.conf, or a user of Rota's own")
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		e.Remedies = rota.Outside("rabbitmqctl set_user_tags " + c.cfg.Username + " administrator")
+		e.Remedies = rota.Outside("rabbitmqctl set_user_tags " + shell(c.cfg.Username) + " administrator")
 	case code == http.StatusNotFound && isAPI:
 		e.Err = fmt.Errorf("%w: %w", rota.ErrNotFound, why)
 	case code == http.StatusNotFound, code/100 == 3:

@@ -51,6 +51,14 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 			t.Errorf("check says %+v", f)
 		}
 	})
+	t.Run("a user that may log in on the server's machine alone", func(t *testing.T) {
+		far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"error":"not_authorized","reason":"User can only log in via localhost"}`)
+		}))
+		defer far.Close()
+		wantError(t, set(t.Context(), changed(func(cfg *Config) { cfg.URL = far.URL })), rota.ClassStop, nil, "via localhost", "loopback_users.rota = false")
+	})
 	t.Run("no server", func(t *testing.T) {
 		wantError(t, set(t.Context(), changed(func(cfg *Config) { cfg.URL = "http://127.0.0.1:1" })), rota.ClassWait, nil, "refused", "check url of connection mq")
 		u := changed(func(cfg *Config) { cfg.AMQP = "amqp://127.0.0.1:1" })

@@ -91,8 +91,10 @@ func (c *Connection) open(ctx context.Context, op string, used rota.Credential, 
 		return nil // the password was right: this is about the virtual host, or about a limit
 	case answer.Code == amqp.NotAllowed && strings.Contains(answer.Reason, "limit"):
 		return c.fail(op, rota.ClassWait, why, rota.Outside("raise the limit of connections, or close some"))
+	case answer.Code == amqp.NotAllowed && strings.Contains(answer.Reason, "not found"):
+		return c.stop(op, why, rota.Outside(add(vhost)))
 	case answer.Code == amqp.NotAllowed:
-		return c.stop(op, why, rota.Outside(fmt.Sprintf("rabbitmqctl set_permissions -p %s %s, or another vhost in rota.yaml", vhost, used.Field(rota.FieldUsername))))
+		return c.stop(op, why, rota.Outside(permit(vhost, used.Field(rota.FieldUsername))))
 	}
 	return c.fail(op, rota.ClassWait, why, rota.Outside(c.strange()))
 }

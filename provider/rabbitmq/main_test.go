@@ -212,7 +212,7 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		ops = []string{f.op} // whatever it asks first
 	}
 	f.mu.Unlock()
-	if answer := f.answers[r.URL.Path]; answer != "" {
+	if answer := f.answers[r.URL.Path]; answer != "" && r.Method == http.MethodGet {
 		_, _ = io.WriteString(w, answer)
 		return
 	}

@@ -27,7 +27,7 @@ func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
 	if err := c.get(ctx, change.Check, "/whoami", &own); err != nil {
 		change = provider.Failed(change.Check, err)
 	} else if !slices.Contains(own.tags(), "administrator") {
-		change = rota.Finding{Check: change.Check, Detail: "it doesn't have the tag administrator", Remedies: rota.Outside("rabbitmqctl set_user_tags " + c.cfg.Username + " administrator")}
+		change = rota.Finding{Check: change.Check, Detail: "it doesn't have the tag administrator", Remedies: rota.Outside("rabbitmqctl set_user_tags " + shell(c.cfg.Username) + " administrator")}
 	}
 	return []rota.Finding{login, c.transport(), change}
 }
@@ -68,7 +68,7 @@ func (u *users) preflight(ctx context.Context) ([]rota.Finding, []account) {
 		switch {
 		case errors.Is(err, rota.ErrNotFound):
 			findings = append(findings, rota.Finding{Check: check, Detail: "it does not exist",
-				Remedies: rota.Outside("the user's new name in rota.yaml, if it was renamed; or else rabbitmqctl add_user " + name + ", with the permissions its consumers need")})
+				Remedies: rota.Outside("the user's new name in rota.yaml, if it was renamed; or else rabbitmqctl add_user " + shell(name) + ", with the permissions its consumers need")})
 			continue
 		case err != nil:
 			findings = append(findings, provider.Failed(check, err))
@@ -76,8 +76,41 @@ func (u *users) preflight(ctx context.Context) ([]rota.Finding, []account) {
 		}
 		exist = append(exist, a)
 		findings = append(findings, rota.Finding{OK: true, Check: check}, u.asked(ctx, a))
+		if u.vhost != "" {
+			findings = append(findings, u.opens(ctx, name))
+		}
 	}
 	return findings, exist
+}
+
+// opens checks that a login with the right password would open the virtual host: the
+// test of a new one has to, and by then the old one has ended.
+func (u *users) opens(ctx context.Context, name string) rota.Finding {
+	f := rota.Finding{OK: true, Check: "user " + name + " may open vhost " + u.vhost}
+	var found struct{}
+	if err := u.conn.get(ctx, f.Check, path("vhosts", u.vhost), &found); errors.Is(err, rota.ErrNotFound) {
+		return rota.Finding{Check: f.Check, Detail: "there's no such vhost", Remedies: rota.Outside(add(u.vhost))}
+	} else if err != nil {
+		return provider.Failed(f.Check, err)
+	}
+	var all []struct{ VHost string }
+	if err := u.conn.get(ctx, f.Check, path("users", name, "permissions"), &all); err != nil {
+		return provider.Failed(f.Check, err)
+	}
+	if !slices.ContainsFunc(all, func(p struct{ VHost string }) bool { return p.VHost == u.vhost }) {
+		return rota.Finding{Warning: true, Check: f.Check, Detail: "it has no permissions there, unless RabbitMQ asks another backend for them", Remedies: rota.Outside(permit(u.vhost, name))}
+	}
+	return f
+}
+
+// add is how a virtual host comes to be.
+func add(vhost string) string {
+	return "rabbitmqctl add_vhost " + shell(vhost) + ", with the permissions its users need; or another vhost in rota.yaml"
+}
+
+// permit is how a user may open a virtual host.
+func permit(vhost, user string) string {
+	return fmt.Sprintf("rabbitmqctl set_permissions -p %s %s, with what its consumers need; or another vhost in rota.yaml", shell(vhost), shell(user))
 }
 
 // sees checks that all connections can be seen.

@@ -90,11 +90,39 @@ func (u *users) read(ctx context.Context, op, name string) (a account, err error
 	if !slices.Contains(u.names, name) {
 		return a, u.conn.stop(op, fmt.Errorf("user %q isn't one of this secret's: %s", name, strings.Join(u.names, ", ")), rota.Outside("a stored credential whose username is one of them"))
 	}
-	err = u.conn.get(ctx, op, path("users", name), &a)
-	if err == nil && a.Name != name {
+	var shown struct {
+		account
+		Hash *string `json:"password_hash"`
+		// Has is what RabbitMQ shows instead of the hash from 4.4 on.
+		Has *bool `json:"has_password"`
+	}
+	err = u.conn.get(ctx, op, path("users", name), &shown)
+	a = shown.account
+	switch {
+	case err != nil:
+	case a.Name != name:
 		err = u.conn.stop(op, errors.New("what answers there isn't RabbitMQ's management API"), rota.Outside("correct the url of connection "+u.conn.name))
+	case shown.Hash != nil:
+		a.Hash = *shown.Hash
+	case shown.Has == nil || *shown.Has: // without it, its password would count as none
+		a.Hash, a.Algorithm, err = u.exported(ctx, op, name)
 	}
 	return a, err
+}
+
+// exported is a user's hash from the definitions, which show it where the user
+// doesn't.
+func (u *users) exported(ctx context.Context, op, name string) (hash, algorithm string, err error) {
+	var all struct{ Users []account }
+	if err := u.conn.get(ctx, op, "/definitions", &all); err != nil {
+		return "", "", err
+	}
+	i := slices.IndexFunc(all.Users, func(a account) bool { return a.Name == name })
+	if i < 0 || all.Users[i].Hash == "" {
+		return "", "", u.conn.stop(op, fmt.Errorf("RabbitMQ doesn't show the hash of user %s, without which Rota can't tell its passwords apart", name),
+			rota.Outside("see what's between Rota and the management API: GET /api/definitions has to show the users with their hashes"))
+	}
+	return all.Users[i].Hash, all.Users[i].Algorithm, nil
 }
 
 // write replaces a user's password by what's in fields. RabbitMQ would create a
@@ -113,7 +141,7 @@ func (u *users) Set(ctx context.Context, s rota.SetRequest) error {
 	op := "set password of user " + name
 	a, err := u.read(ctx, op, name)
 	if errors.Is(err, rota.ErrNotFound) {
-		return rota.WithRemedies(err, rota.Outside("the user's new name in rota.yaml, if it was renamed; or else rabbitmqctl add_user "+name))
+		return rota.WithRemedies(err, rota.Outside("the user's new name in rota.yaml, if it was renamed; or else rabbitmqctl add_user "+shell(name)))
 	}
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -106,8 +107,8 @@ func TestAUserThatIsGoneIsNotMadeAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: c}), rota.ClassStop, rota.ErrNotFound, "rabbitmqctl add_user nobody at all")
-	if f := testenv.FindingOf(t, u, "find user"); f.OK || len(f.Remedies) == 0 {
+	wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: c}), rota.ClassStop, rota.ErrNotFound, "rabbitmqctl add_user 'nobody at all'")
+	if f := finding(t, u, "find user"); f.OK || len(f.Remedies) == 0 {
 		t.Errorf("check says %+v", f)
 	}
 	if _, known, err := u.InForce(t.Context(), c); known || err != nil {
@@ -222,10 +223,23 @@ func TestTheVirtualHostMustOpen(t *testing.T) {
 	}
 	u := i.(*single)
 	cred := rotate(t, one(t, c, name))
-	wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassStop, nil, "access to vhost 'shop'", "rabbitmqctl set_permissions -p shop")
+	wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassStop, nil, "access to vhost 'shop'", "rabbitmqctl set_permissions -p shop '"+name+"'")
+	if f := finding(t, u, "may open vhost shop"); f.OK || !f.Warning || !strings.Contains(rota.Hint(f.Remedies), "set_permissions") {
+		t.Errorf("without permissions, check says %+v", f)
+	}
+	if i, err = c.User(UserConfig{User: name, VHost: "gone/by now"}); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassStop, nil, "not found", "rabbitmqctl add_vhost 'gone/by now'")
+	if f := finding(t, i.(rota.Preflighter), "may open vhost gone"); f.OK || f.Warning || !strings.Contains(rota.Hint(f.Remedies), "add_vhost") {
+		t.Errorf("without the vhost, check says %+v", f)
+	}
 	s.Do(t, http.MethodPut, "/permissions/shop/"+url.PathEscape(name), map[string]any{"configure": "", "write": "", "read": ""}, nil)
 	if err := u.Test(t.Context(), rota.TestRequest{Credential: cred}); err != nil {
 		t.Error(err)
+	}
+	if f := finding(t, u, "may open vhost shop"); !f.OK {
+		t.Errorf("check says %+v", f)
 	}
 	s.Do(t, http.MethodPut, "/user-limits/"+url.PathEscape(name)+"/max-connections", map[string]any{"value": 0}, nil)
 	wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassWait, nil, "limit", "raise the limit")
@@ -268,4 +282,34 @@ func TestValuesAreOnlyInBodies(t *testing.T) {
 			t.Error("a password is in an address or in the server's log")
 		}
 	}
+}
+
+// The answer is the one that RabbitMQ 4.4 gives, which shows hashes in the
+// definitions alone. A password that isn't shown must not count as none: the user
+// would be taken for free, or its credential for gone.
+func TestAHashThatsOnlyInTheDefinitions(t *testing.T) {
+	s := Shared.Get(t)
+	c, f := through(t, s)
+	a, b := app(t, s), app(t, s)
+	i := pair(t, c, a, b)
+	first := rotate(t, i)
+	f.answers = map[string]string{}
+	for _, name := range []string{a, b} {
+		f.answers["/api/users/"+name] = fmt.Sprintf(`{"name":%q,"hashing_algorithm":"rabbit_password_hashing_sha256","tags":[],"limits":{},"has_password":%t}`, name, name == a)
+	}
+	if inForce, known, err := i.InForce(t.Context(), first); err != nil || !inForce || !known {
+		t.Errorf("in force %t, known %t, %v", inForce, known, err)
+	}
+	if all, err := i.List(t.Context()); err != nil || len(all) != 1 || all[0].ID != a || !all[0].Active {
+		t.Errorf("listed are %+v, %v", all, err)
+	}
+	if err := i.Deactivate(t.Context(), rota.RetireRequest{CredentialID: a}); err != nil || logsIn(t, s, first) {
+		t.Errorf("it's still active: %v", err)
+	}
+	if err := one(t, c, a).Delete(t.Context(), rota.RetireRequest{CredentialID: a}); !errors.Is(err, rota.ErrConflict) {
+		t.Errorf("the only password: %v", err)
+	}
+	f.answers["/api/definitions"] = `{"users":[]}`
+	_, err := i.List(t.Context())
+	wantError(t, err, rota.ClassStop, nil, "doesn't show the hash of user "+a, "/api/definitions")
 }
