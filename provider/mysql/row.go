@@ -47,6 +47,17 @@ func (r *tableRow) database() string {
 
 // Accept implements [rota.Accepter].
 func (r *tableRow) Accept(c rota.Credential) error {
+	err := r.holdable(c)
+	if err == nil {
+		if err = r.row.Fit(c); err != nil {
+			err = r.conn.stop(r.op(), rota.Sanitize(err, c))
+		}
+	}
+	return err
+}
+
+// holdable returns why no row could hold a credential, or nil.
+func (r *tableRow) holdable(c rota.Credential) error {
 	if err := r.row.Accept(c); err != nil {
 		return r.conn.stop(r.op(), rota.Sanitize(err, c))
 	}
@@ -55,7 +66,7 @@ func (r *tableRow) Accept(c rota.Credential) error {
 
 // Deliver implements [rota.Target].
 func (r *tableRow) Deliver(ctx context.Context, d rota.DeliverRequest) error {
-	if err := r.Accept(d.Credential); err != nil {
+	if err := r.holdable(d.Credential); err != nil {
 		return err
 	}
 	values, err := r.row.Values(d.Credential)
@@ -97,12 +108,27 @@ func hush(ctx context.Context, conn *sql.Conn) error {
 // undoable makes sure that a statement that changes too much is undone by a
 // rollback, which not every storage engine does.
 func (r *tableRow) undoable(ctx context.Context, s rowSession) error {
-	found, err := s.Query(ctx, `SELECT t.ENGINE AS engine FROM information_schema.TABLES t JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE
-		WHERE t.TABLE_SCHEMA = ? AND t.TABLE_NAME = ? AND e.TRANSACTIONS <> 'YES'`, []string{r.database(), r.row.Write.Table.Name})
+	found, err := s.Query(ctx, `SELECT t.ENGINE AS engine FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE
+		WHERE t.TABLE_SCHEMA = ? AND t.TABLE_NAME = ? AND (t.TABLE_TYPE = 'VIEW' OR e.TRANSACTIONS <> 'YES')`, []string{r.database(), r.row.Write.Table.Name})
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	return &engineError{table: r.row.Write.Table, engine: *found[0]["engine"]}
+	if engine := found[0]["engine"]; engine != nil {
+		return &engineError{table: r.row.Write.Table, engine: *engine}
+	}
+	return &viewError{r.row.Write.Table}
+}
+
+// viewError is a view, which doesn't show whether changes can be rolled back.
+type viewError struct{ view sqlrow.Table }
+
+func (e *viewError) Error() string {
+	return fmt.Sprintf("%s is a view, and MariaDB doesn't show whether the table behind it can undo a statement that changes more than one row", e.view)
+}
+
+// Remedies are what a person can do about it.
+func (e *viewError) Remedies() []rota.Remedy {
+	return rota.Outside("the table itself in the statement")
 }
 
 // engineError is a table whose changes can't be rolled back.

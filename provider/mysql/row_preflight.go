@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
@@ -69,7 +70,24 @@ func (r *tableRow) prepare(ctx context.Context, conn *sql.Conn) (rota.Finding, e
 		return f, err
 	}
 	defer func() { _ = prepared.Close() }()
-	return f, r.undoable(ctx, rowSession{conn})
+	if err := r.undoable(ctx, rowSession{conn}); err != nil {
+		return f, err
+	}
+	return f, r.measure(ctx, rowSession{conn})
+}
+
+// measure finds out how much the table's columns take.
+func (r *tableRow) measure(ctx context.Context, s rowSession) error {
+	found, err := s.Query(ctx, `SELECT COLUMN_NAME AS name, CHARACTER_MAXIMUM_LENGTH AS most, DATA_TYPE LIKE '%bin%' OR DATA_TYPE LIKE '%blob' AS bytes FROM information_schema.COLUMNS
+		WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND DATA_TYPE IN ('char', 'varchar', 'binary', 'varbinary', 'tinytext', 'tinyblob')`, []string{r.database(), r.row.Write.Table.Name})
+	widths := map[string]sqlrow.Width{}
+	for _, column := range found {
+		if most, err := strconv.Atoi(*column["most"]); err == nil {
+			widths[*column["name"]] = sqlrow.Width{Most: most, Bytes: *column["bytes"] == "1"}
+		}
+	}
+	r.row.SetWidths(widths)
+	return err
 }
 
 // look counts the rows that the statement would change, as far as that can be told

@@ -37,6 +37,17 @@ func (r *row) op() string { return "write a row of " + r.row.Write.Table.String(
 
 // Accept implements [rota.Accepter].
 func (r *row) Accept(c rota.Credential) error {
+	err := r.holdable(c)
+	if err == nil {
+		if err = r.row.Fit(c); err != nil {
+			err = r.conn.stop(r.op(), rota.Sanitize(err, c))
+		}
+	}
+	return err
+}
+
+// holdable returns why no row could hold a credential, or nil.
+func (r *row) holdable(c rota.Credential) error {
 	if err := r.row.Accept(c); err != nil {
 		return r.conn.stop(r.op(), rota.Sanitize(err, c))
 	}
@@ -57,7 +68,7 @@ const durable = "SELECT set_config('synchronous_commit', 'on', true) WHERE curre
 
 // Deliver implements [rota.Target].
 func (r *row) Deliver(ctx context.Context, d rota.DeliverRequest) error {
-	if err := r.Accept(d.Credential); err != nil {
+	if err := r.holdable(d.Credential); err != nil {
 		return err
 	}
 	values, err := r.row.Values(d.Credential)
@@ -73,6 +84,11 @@ func (r *row) Deliver(ctx context.Context, d rota.DeliverRequest) error {
 		if e, ok := errors.AsType[*sqlrow.CountError](err); ok && e.Rows == 0 {
 			if _, active, _ := s.guarded(ctx, r.row.Write.Table); active {
 				return &hiddenError{CountError: e, role: r.conn.cfg.Username, table: r.row.Write.Table}
+			}
+			if r.row.Write.Where != "" {
+				if n, err := s.count(ctx, r.rows()); err == nil && n == 1 {
+					return &keptError{e, r.row.Write.Table}
+				}
 			}
 		}
 		return err
@@ -96,6 +112,23 @@ func (e *hiddenError) Unwrap() error { return e.CountError }
 // Remedies are what a person can do about it.
 func (e *hiddenError) Remedies() []rota.Remedy {
 	return append(rota.Outside(policyFor(e.role, e.table)), e.CountError.Remedies()...)
+}
+
+// keptError is a statement that found its row and didn't change it.
+type keptError struct {
+	*sqlrow.CountError
+	table sqlrow.Table
+}
+
+func (e *keptError) Error() string {
+	return e.CountError.Error() + fmt.Sprintf(": the row is there, and a trigger or a rule of %s keeps it as it is", e.table)
+}
+
+func (e *keptError) Unwrap() error { return e.CountError }
+
+// Remedies are what a person can do about it.
+func (e *keptError) Remedies() []rota.Remedy {
+	return rota.Outside("see the triggers and rules of " + e.table.Quoted(sqlrow.Postgres) + ", which have to let the statement change the row")
 }
 
 // policyFor is what lets a role see and change rows of a table.

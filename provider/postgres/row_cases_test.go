@@ -63,7 +63,7 @@ func TestAStatementThatDoesntChangeOneRowChangesNone(t *testing.T) {
 	for _, test := range []struct{ name, write, want, remedy, check string }{
 		{"no row", strings.Replace(updateMail, "'mail'", "'fax'", 1), "it would have changed no row", "insert the row", "no row"},
 		{"two rows", strings.Replace(updateMail, "name = 'mail'", "name IN ('mail', 'sms')", 1), "it would have changed 2 rows, so nothing was changed", "only one row", "more than one row"},
-		{"a row that a trigger keeps", updateMail, "it would have changed no row", "", ""},
+		{"a row that a trigger keeps", updateMail, "it would have changed no row: the row is there, and a trigger or a rule", "see the triggers and rules", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			target, table := settled(t, s, test.write, "")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -85,10 +86,30 @@ func (r *row) plan(ctx context.Context, s rowSession) (rota.Finding, error) {
 	for _, values := range result.Rows {
 		triggers = append(triggers, string(values[0]))
 	}
+	if err := r.measure(ctx, s); err != nil {
+		return f, err
+	}
 	if f.Detail = r.row.Write.Verb + " of " + r.row.Write.Table.String(); len(triggers) > 0 {
 		f.Detail += ", which has triggers: " + strings.Join(triggers, ", ")
 	}
 	return f, nil
+}
+
+// measure finds out how much the table's columns take. The type name cuts what's
+// longer short, without an error.
+func (r *row) measure(ctx context.Context, s rowSession) error {
+	result := s.conn.ExecParams(ctx, `SELECT attname, CASE WHEN atttypid = 'name'::regtype THEN 63 ELSE atttypmod - 4 END, atttypid = 'name'::regtype
+		FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
+		AND (atttypid = 'name'::regtype OR atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND atttypmod > 4)`,
+		texts([]string{r.row.Write.Table.Quoted(sqlrow.Postgres)}), nil, nil, nil).Read()
+	widths := map[string]sqlrow.Width{}
+	for _, values := range result.Rows {
+		if most, err := strconv.Atoi(string(values[1])); err == nil {
+			widths[string(values[0])] = sqlrow.Width{Most: most, Bytes: string(values[2]) == "t"}
+		}
+	}
+	r.row.SetWidths(widths)
+	return result.Err
 }
 
 // look counts the rows that the statement would change, as far as that can be told

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/rota-dev/rota"
@@ -25,6 +26,50 @@ type Row struct {
 	// Document is the parameter that gets the whole credential, "" for none.
 	Document string
 	Format   provider.DocumentFormat
+
+	mu     sync.Mutex
+	widths map[string]Width
+}
+
+// Width is how much a column takes: so many characters, or bytes.
+type Width struct {
+	Most  int
+	Bytes bool
+}
+
+// SetWidths remembers how much columns take, for Fit.
+func (r *Row) SetWidths(widths map[string]Width) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.widths = map[string]Width{}
+	for column, width := range widths {
+		r.widths[r.Write.column(column)] = width
+	}
+}
+
+// Fit returns why the first of a credential's values is too long for its column, as
+// the columns were at SetWidths, or nil. Otherwise that would only show when it's
+// written, which is after the old password has ended.
+func (r *Row) Fit(c rota.Credential) error {
+	values, err := r.Values(c)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, column := range slices.Sorted(maps.Keys(r.Write.direct)) {
+		name := r.Write.direct[column]
+		width, known := r.widths[column]
+		n, unit := utf8.RuneCountInString(values[name]), "characters"
+		if width.Bytes {
+			n, unit = len(values[name]), "bytes"
+		}
+		if known && n > width.Most {
+			return rota.WithRemedies(fmt.Errorf(":%s: the value has %d %s, and the column %s of %s takes %d", name, n, unit, column, r.Write.Table, width.Most),
+				rota.Outside("a longer column, or a shorter length for the password in rota.yaml"))
+		}
+	}
+	return nil
 }
 
 // Values are the parameters' values.
@@ -107,8 +152,8 @@ func (r *Row) Deliver(ctx context.Context, s Session, values map[string]string) 
 	if err != nil {
 		return err
 	}
-	if r.Write.upserts && changed == 2 {
-		changed = 1 // a row that was updated counts twice
+	if r.Write.upserts && (changed == 2 || changed == 3) {
+		changed = 1 // it has one row, which counts twice if it's updated, and once more with its history
 	}
 	if changed != 1 {
 		return &CountError{changed}

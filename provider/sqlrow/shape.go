@@ -83,6 +83,9 @@ func (w *Write) assignments(from, to int) {
 			return
 		}
 		w.Columns = append(w.Columns, column.text)
+		if i+3 == to || w.at(i+3).isMark(",") {
+			w.gets(column.text, w.at(i+2))
+		}
 		for i += 2; i < to && (w.at(i).depth > 0 || !w.at(i).isMark(",")); i++ {
 			t := w.at(i)
 			reads := t.kind == name || t.kind == word && !slices.Contains([]string{"default", "null", "true", "false"}, t.text) &&

@@ -23,6 +23,8 @@ type Write struct {
 	// Alias is the table's other name in an UPDATE.
 	Alias string
 
+	// direct are the columns that get a parameter as it is, with the parameter.
+	direct map[string]string
 	// sources are the columns that it reads, as far as they're evident; nil if not.
 	sources []string
 	// repeatable means that the statement can be run again with the same values.
@@ -179,14 +181,30 @@ func (w *Write) insert(i int) (err error) {
 		err = w.onConflict(conflict+2, columns, rows)
 	case w.at(conflict + 1).is("duplicate"):
 		w.repeatable, w.upserts = true, true
-		if w.find(i, "select", "with") < conflict || len(rows) > 1 {
+		if len(rows) != 1 && w.find(i, "set") > conflict || len(rows) > 1 { // rows of a query, in parentheses or not
 			err = w.refuse(conflict, "one row in VALUES", "MariaDB and MySQL don't say how many rows INSERT … ON DUPLICATE KEY UPDATE changed")
 		}
 	}
 	if w.Columns == nil {
 		w.Columns = columns
 	}
+	for n, column := range columns {
+		if len(rows) == 1 && len(rows[0]) == len(columns) && len(rows[0][n]) == 1 {
+			w.gets(column, rows[0][n][0])
+		}
+	}
 	return err
+}
+
+// gets remembers that a column gets a value, if that's a parameter.
+func (w *Write) gets(column string, value token) {
+	if value.kind != parameter {
+		return
+	}
+	if w.direct == nil {
+		w.direct = map[string]string{}
+	}
+	w.direct[w.column(column)] = value.text
 }
 
 // merge reads MERGE INTO table USING … WHEN MATCHED THEN UPDATE ….
