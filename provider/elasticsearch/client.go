@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,6 +175,9 @@ func (c *Connection) answered(e *rota.Error, q request, resp *http.Response, mes
 	said := &provider.Answer{Status: resp.StatusCode, Message: message}
 	e.Class, e.Err = rota.ClassOfStatus(resp.StatusCode), said
 	switch status := resp.StatusCode; {
+	case securityOff(message):
+		e.Class = rota.ClassStop
+		e.Remedies = rota.Outside(fmt.Sprintf("turn security on in the cluster (xpack.security.enabled: true), or check that the url of connection %s leads to %s", c.name, c.product))
 	case status == http.StatusUnauthorized && q.key != "":
 		// A new key may not be known to every node yet.
 		e.Class, said.Is = rota.ClassWait, rota.ErrRefused
@@ -184,6 +188,8 @@ func (c *Connection) answered(e *rota.Error, q request, resp *http.Response, mes
 	case status == http.StatusNotFound:
 		said.Is = rota.ErrNotFound
 		e.Remedies = rota.Outside(fmt.Sprintf("check that the url of connection %s leads to %s, with API keys turned on", c.name, c.product))
+	case status == http.StatusTooManyRequests && strings.Contains(message, "Maximum limit"): // of keys, not of requests
+		e.Class, e.Remedies = rota.ClassStop, rota.Outside("revoke API keys that nobody uses any more, or raise the cluster's limit of them")
 	case status == http.StatusTooManyRequests:
 		e.RetryAfter = rota.RetryAfter(resp.Header.Get("Retry-After"), c.now())
 	case status < http.StatusBadRequest:
@@ -191,6 +197,13 @@ func (c *Connection) answered(e *rota.Error, q request, resp *http.Response, mes
 	case e.Class == rota.ClassStop:
 		e.Remedies = rota.Outside("do what the message says")
 	}
+}
+
+// securityOff reports whether a refusal is what a cluster without security says.
+// Releases differ.
+func securityOff(message string) bool {
+	return slices.ContainsFunc([]string{"no handler found", "Invalid index name [_security]", "xpack.security.enabled"},
+		func(part string) bool { return strings.Contains(message, part) })
 }
 
 // messageOf is what a refusal says, "" if it isn't in one of the products' forms.

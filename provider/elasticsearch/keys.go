@@ -196,6 +196,9 @@ func (k *APIKeys) Preflight(ctx context.Context) []rota.Finding {
 	}
 	if c.product == Elasticsearch {
 		findings = append(findings, c.mayCreate(ctx))
+		if k.RoleDescriptors != "" {
+			findings = append(findings, c.mayGive(ctx, k.RoleDescriptors))
+		}
 	}
 	return append(findings, c.refusesWrong(ctx))
 }

@@ -52,7 +52,10 @@ func (d *double) Set(ctx context.Context, r rota.SetRequest) error {
 		}
 		change := ldap.NewModifyRequest(d.cfg.DN, nil)
 		change.Add("userPassword", []string{d.scheme().value(password, d.salts.of(d.dn, password))})
-		return refusedHash(conn.Modify(change))
+		if err = conn.Modify(change); code(err) == ldap.LDAPResultAttributeOrValueExists {
+			return nil // this very value, since it was read
+		}
+		return refusedHash(err)
 	}, r.Credential)
 }
 

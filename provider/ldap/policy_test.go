@@ -50,6 +50,22 @@ func TestAnEntryThatSomebodyLockedStaysLocked(t *testing.T) {
 	}
 }
 
+// Removing a password leaves the lock alone, so it's done.
+func TestRemovingAPasswordUnlocksNothing(t *testing.T) {
+	s := policed(t, map[string]string{"pwdCheckQuality": "0", "pwdLockout": "TRUE"})
+	dn := bare(t, s)
+	i := issuerOf(t, connect(t, admin(s)), EntryConfig{DN: dn, Two: true})
+	old, current := rotate(t, i), rotate(t, i)
+	s.Set(t, dn, lockedTime, lockedForGood)
+	if err := i.Delete(t.Context(), rota.RetireRequest{CredentialID: i.CredentialID(old)}); err != nil || logsIn(t, s, current) {
+		t.Errorf("it's unlocked, or %v", err)
+	}
+	s.Set(t, dn, lockedTime)
+	if logsIn(t, s, old) || !logsIn(t, s, current) {
+		t.Error("another password was removed")
+	}
+}
+
 // What a password policy would refuse shows before anything changes, if Rota may read
 // the policy, and says what to change when it's refused.
 func TestPoliciesThatRefuseAreSeen(t *testing.T) {

@@ -43,6 +43,7 @@ type Server struct {
 	keys      []*Key
 	anonymous bool          // lets in whoever isn't known
 	denied    string        // what nobody may do: a part of a path
+	lacks     string        // the privilege that the administrator doesn't have
 	longest   time.Duration // how long a key of OpenSearch can be valid
 }
 
@@ -70,9 +71,7 @@ func New(openSearch bool) *Server {
 		mux.HandleFunc("GET /_security/api_key", s.admin(s.listKeys))
 		mux.HandleFunc("DELETE /_security/api_key", s.admin(s.invalidateKeys))
 		mux.HandleFunc("GET /_security/_authenticate", s.authenticate)
-		mux.HandleFunc("POST /_security/user/_has_privileges", s.admin(func(w http.ResponseWriter, _ *http.Request, _ string) {
-			answer(w, http.StatusOK, map[string]any{"username": Username, "has_all_requested": s.denied == ""})
-		}))
+		mux.HandleFunc("POST /_security/user/_has_privileges", s.admin(s.hasPrivileges))
 	}
 	s.Server = httptest.NewServer(s.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !openSearch {
@@ -91,6 +90,9 @@ func (s *Server) SetAnonymous(on bool) { s.set(func() { s.anonymous = on }) }
 
 // Deny forbids everybody whatever has a part in its path; "" nothing.
 func (s *Server) Deny(part string) { s.set(func() { s.denied = part }) }
+
+// Lack takes one privilege from Elasticsearch's administrator.
+func (s *Server) Lack(privilege string) { s.set(func() { s.lacks = privilege }) }
 
 // SetLongest sets how long a key of OpenSearch can be valid, which is how long it is if
 // nobody says otherwise.
@@ -197,6 +199,37 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, map[string]any{"username": who, "authentication_type": map[bool]string{true: "realm", false: "anonymous"}[who == Username]})
+}
+
+// hasPrivileges says that the administrator has all but one privilege.
+func (s *Server) hasPrivileges(w http.ResponseWriter, r *http.Request, _ string) {
+	var body struct {
+		Cluster []string
+		Index   []struct{ Names, Privileges []string }
+	}
+	if json.NewDecoder(r.Body).Decode(&body) != nil {
+		refuse(w, http.StatusBadRequest, "x_content_parse_exception", "failed to parse the privileges")
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all, cluster, index := s.denied == "", map[string]bool{}, map[string]map[string]bool{}
+	has := func(into map[string]bool, privileges []string) {
+		for _, p := range privileges {
+			into[p] = p != s.lacks
+			all = all && into[p]
+		}
+	}
+	has(cluster, body.Cluster)
+	for _, i := range body.Index {
+		for _, name := range i.Names {
+			if index[name] == nil {
+				index[name] = map[string]bool{}
+			}
+			has(index[name], i.Privileges)
+		}
+	}
+	answer(w, http.StatusOK, map[string]any{"username": Username, "has_all_requested": all, "cluster": cluster, "index": index})
 }
 
 // owner is the user that a key is of.
