@@ -83,7 +83,8 @@ func (c *Connection) sent(r *http.Request, body []byte) rota.Credential {
 func apiAddress(text string) (*url.URL, error) {
 	u, err := provider.ParseAddress(text, "https://mq.internal:15671")
 	if err == nil && strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/api") {
-		err = rota.WithRemedies(errors.New("holds the API's own /api"), rota.Configure("", u.Scheme+"://"+u.Host))
+		without := strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/api")
+		err = rota.WithRemedies(errors.New("holds the API's own /api"), rota.Configure("", u.Scheme+"://"+u.Host+without))
 	}
 	return u, err
 }

@@ -142,6 +142,9 @@ func TestAddressesHoldAPlaceAndNoMore(t *testing.T) {
 			t.Errorf("amqp %q is taken", bad)
 		}
 	}
+	if _, err := New("mq", Config{URL: "https://mq.internal/rabbit/api"}); !strings.Contains(rota.Hint(rota.RemediesOf(err)), "https://mq.internal/rabbit") || strings.Contains(rota.Hint(rota.RemediesOf(err)), "/api") {
+		t.Errorf("the hint for a prefix is %q", rota.Hint(rota.RemediesOf(err)))
+	}
 	c, err := New("mq", Config{URL: "https://mq.internal/rabbit/", AMQP: "amqps://mq.internal"})
 	if err != nil || c.api != "https://mq.internal/rabbit/api" || c.amqp.Host != "mq.internal:5671" {
 		t.Errorf("%+v, %v", c, err)
