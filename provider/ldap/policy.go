@@ -42,7 +42,11 @@ func (e *entry) policed(ctx context.Context, now state) []rota.Finding {
 	var refuses []string
 	for _, p := range all {
 		if n := p.GetEqualFoldAttributeValue("pwdMinAge"); n != "" && n != "0" {
-			f.Remedies = append(f.Remedies, rota.Outside("pwdMinAge: 0 in "+p.DN+": until its "+n+" seconds are over, a new password that fails its test can't be taken back")...)
+			meanwhile := "a new password that fails its test can't be taken back"
+			if e.cfg.Two {
+				meanwhile = "the next rotation waits"
+			}
+			f.Remedies = append(f.Remedies, rota.Outside("pwdMinAge: 0 in "+p.DN+": until its "+n+" seconds are over, "+meanwhile)...)
 		}
 		if strings.EqualFold(p.GetEqualFoldAttributeValue("pwdSafeModify"), "true") {
 			refuses = append(refuses, p.DN+" asks for the old password along with the new one")

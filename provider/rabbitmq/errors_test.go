@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -183,4 +184,23 @@ func TestTheServersCertificateIsChecked(t *testing.T) {
 		wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: cred}), rota.ClassStop, nil, "doesn't speak TLS")
 		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassStop, nil, "doesn't speak TLS")
 	})
+}
+
+// A user in loopback_users is refused like one with a wrong password. That its password
+// is right shows in the hash, here from the front.
+func TestAPasswordThatsRightAndRefused(t *testing.T) {
+	s := Shared.Get(t)
+	c, f := through(t, s)
+	i := one(t, c, app(t, s))
+	cred, err := i.Create(t.Context(), rota.CreateRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = i.Test(t.Context(), rota.TestRequest{Credential: cred})
+	if wantError(t, err, rota.ClassWait, rota.ErrRefused); rota.Hint(rota.RemediesOf(err)) != "" {
+		t.Errorf("a wrong password: %v", rota.RemediesOf(err))
+	}
+	f.answers = map[string]string{"/api/users/" + i.names[0]: fmt.Sprintf(`{"name":%q,"password_hash":%q,"hashing_algorithm":%q,"tags":[]}`,
+		i.names[0], stored(sha256Module, cred.Field(rota.FieldPassword)), sha256Module)}
+	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassWait, rota.ErrRefused, "loopback_users")
 }

@@ -34,7 +34,14 @@ func (u *users) login(ctx context.Context, op string, c rota.Credential) error {
 		return u.conn.stop(op, errors.New("the credential has no username or no password"), nil)
 	}
 	if u.conn.amqp != nil {
-		return u.conn.open(ctx, op, c, u.vhost)
+		err := u.conn.open(ctx, op, c, u.vhost)
+		if e, ok := errors.AsType[*rota.Error](err); ok && errors.Is(err, rota.ErrRefused) {
+			// The answer is the same for a user that may only log in from elsewhere.
+			if inForce, known, askErr := u.InForce(ctx, c); askErr == nil && known && inForce {
+				e.Remedies = rota.Outside("see RabbitMQ's log: it's the user's password, so loopback_users may forbid the login from here, or auth_backends ask something else for passwords")
+			}
+		}
+		return err
 	}
 	err := u.conn.do(ctx, call{op: op, method: http.MethodGet, path: "/whoami", login: c, used: []rota.Credential{c}}, nil)
 	if !errors.Is(err, rota.ErrRefused) {
