@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 
 	driver "github.com/go-sql-driver/mysql"
@@ -22,6 +23,7 @@ const (
 	codeInterrupted     = 1317
 	codeConnectionKill  = 1927
 	codeClusterNotReady = 1047
+	codeNoSuchText      = 1366
 )
 
 // waitsFor are codes after which the same statement may succeed.
@@ -30,11 +32,18 @@ var waitsFor = []uint16{
 	codeShutdown, codeTableFull, codeDeadlock, codeInterrupted, codeConnectionKill, codeClusterNotReady,
 }
 
+// fromMiddle is what the server quotes of a text that a column's characters can't
+// express: from the first of these on, so that it isn't recognized as a value's.
+var fromMiddle = regexp.MustCompile(`'(\\x[0-9A-F]{2}).*?'`)
+
 // hidden is an answer of the server without values, or what it left of them.
 func hidden(err error, values map[string]string) error {
 	if answer, ok := errors.AsType[*driver.MySQLError](err); ok {
 		copied := *answer
 		copied.Message = sqlrow.Hide(answer.Message, values)
+		if answer.Number == codeNoSuchText {
+			copied.Message = fromMiddle.ReplaceAllString(copied.Message, "'[redacted]'")
+		}
 		return &copied
 	}
 	return err

@@ -65,3 +65,20 @@ func TestAColumnThatsTooShortShowsBefore(t *testing.T) {
 		})
 	}
 }
+
+// The server quotes a text that a column can't express from the middle on.
+func TestAnErrorQuotesNoMiddle(t *testing.T) {
+	s := shared.Get(t)
+	target, table := settled(t, s, updateMail, "")
+	s.Exec(t, "ALTER TABLE "+table+" MODIFY secret varchar(60) CHARACTER SET latin1")
+	d := delivery(1)
+	d.Credential = rota.NewCredential(map[string]string{rota.FieldAccessKeyID: "AKIA-row-canary-1", rota.FieldSecretAccessKey: "日tail-of-the-secret"})
+	err := target.Deliver(t.Context(), d)
+	wantError(t, err, rota.ClassStop, nil, "Incorrect string value", "[redacted]")
+	for _, part := range []string{"tail", "ta", "xE6"} {
+		if strings.Contains(strings.TrimPrefix(err.Error(), "mysql app-db: write a row of "+table), part) {
+			t.Errorf("%q is in %v", part, err)
+		}
+	}
+	unchanged(t, s, table)
+}

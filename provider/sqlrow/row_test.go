@@ -183,3 +183,33 @@ func TestValuesComeFromFieldsTemplatesAndTheDocument(t *testing.T) {
 		t.Error(own.Write.Parameters)
 	}
 }
+
+// Only what a column gets as it is has to fit it: anything else may cut it short on
+// purpose.
+func TestWhichValuesHaveToFit(t *testing.T) {
+	for statement, want := range map[string]bool{
+		"UPDATE public.t SET a = :a WHERE k = 1":                                                       true,
+		"UPDATE public.t SET b = 'x', a = :a, c = 1 WHERE k = 1":                                       true,
+		"UPDATE public.t SET a = :a::varchar(3) WHERE k = 1":                                           false,
+		"UPDATE public.t SET a = :a || 'x' WHERE k = 1":                                                false,
+		"UPDATE public.t SET a = left(:a, 3) WHERE k = 1":                                              false,
+		"UPDATE public.t SET (a, b) = (:a, 'x') WHERE k = 1":                                           false,
+		"UPDATE public.t SET b = :a WHERE k = 1":                                                       false,
+		"INSERT INTO public.t (k, a) VALUES (1, :a) ON CONFLICT (k) DO UPDATE SET a = excluded.a":      true,
+		"INSERT INTO public.t (k, a) VALUES (1, md5(:a)) ON CONFLICT (k) DO UPDATE SET a = excluded.a": false,
+		"INSERT INTO public.t (a) SELECT :a ON CONFLICT (a) DO UPDATE SET a = excluded.a":              false,
+	} {
+		r := &Row{Write: must(ParseWrite(Postgres, statement))}
+		c := rota.NewCredential(map[string]string{"a": "värde"})
+		for most, fits := range map[int]bool{5: true, 4: !want} {
+			r.SetWidths(map[string]Width{"a": {Most: most}})
+			if err := r.Fit(c); (err == nil) != fits {
+				t.Errorf("%s, in %d characters: %v", statement, most, err)
+			}
+		}
+		r.SetWidths(map[string]Width{"a": {Most: 5, Bytes: true}})
+		if err := r.Fit(c); (err != nil) != want {
+			t.Errorf("%s, in 5 bytes: %v", statement, err)
+		}
+	}
+}
