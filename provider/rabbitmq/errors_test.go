@@ -2,11 +2,14 @@ package rabbitmq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -184,6 +187,28 @@ func TestTheServersCertificateIsChecked(t *testing.T) {
 		wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: cred}), rota.ClassStop, nil, "doesn't speak TLS")
 		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassStop, nil, "doesn't speak TLS")
 	})
+}
+
+// A proxy that decodes the slash in a user's name asks for another user.
+func TestAProxyThatChangesPathsHidesNobody(t *testing.T) {
+	s := Shared.Get(t)
+	cfg := admin(t, s)
+	to, err := url.Parse(s.API)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decodes := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.URL.RawPath = ""
+	}})
+	t.Cleanup(decodes.Close)
+	cfg.URL = decodes.URL
+	i := one(t, connect(t, cfg), app(t, s))
+	_, err = i.List(t.Context())
+	wantError(t, err, rota.ClassStop, nil, "is there, but isn't found by its name", "AllowEncodedSlashes")
+	if errors.Is(err, rota.ErrNotFound) {
+		t.Error("it counts as gone")
+	}
 }
 
 // A user in loopback_users is refused like one with a wrong password. That its password

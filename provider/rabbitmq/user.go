@@ -99,6 +99,8 @@ func (u *users) read(ctx context.Context, op, name string) (a account, err error
 	err = u.conn.get(ctx, op, path("users", name), &shown)
 	a = shown.account
 	switch {
+	case errors.Is(err, rota.ErrNotFound):
+		err = u.listed(ctx, op, name, err)
 	case err != nil:
 	case a.Name != name:
 		err = u.conn.stop(op, errors.New("what answers there isn't RabbitMQ's management API"), rota.Outside("correct the url of connection "+u.conn.name))
@@ -108,6 +110,21 @@ func (u *users) read(ctx context.Context, op, name string) (a account, err error
 		a.Hash, a.Algorithm, err = u.exported(ctx, op, name)
 	}
 	return a, err
+}
+
+// listed returns why a user that's in the list of all isn't found by its name, or
+// notFound if it's not there. A proxy that decodes a slash in the name asks for another
+// one, and the user would count as gone.
+func (u *users) listed(ctx context.Context, op, name string, notFound error) error {
+	var all []account
+	if err := u.conn.get(ctx, op, "/users?columns=name", &all); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(a account) bool { return a.Name == name }) {
+		return notFound
+	}
+	return u.conn.stop(op, fmt.Errorf("user %q is there, but isn't found by its name: something in between changes the path", name),
+		rota.Outside("have the proxy at url of connection "+u.conn.name+" pass paths on as they are: AllowEncodedSlashes NoDecode and nocanon in Apache, proxy_pass without a path in nginx"))
 }
 
 // exported is a user's hash from the definitions, which show it where the user
