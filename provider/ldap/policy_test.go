@@ -32,13 +32,13 @@ func TestAnEntryThatSomebodyLockedStaysLocked(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, cred := range []rota.Credential{next, with(old, rota.FieldPassword, "another-one-0123456789")} {
+			for _, cred := range []rota.Credential{next, testenv.With(old, rota.FieldPassword, "another-one-0123456789")} {
 				wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: cred}), rota.ClassStop, nil, "somebody locked "+dn, "remove pwdAccountLockedTime")
 				if logsIn(t, s, cred) {
 					t.Error("the new password unlocked it")
 				}
 			}
-			if f := finding(t, i, "isn't locked"); f.OK || f.Warning || len(f.Remedies) == 0 {
+			if f := testenv.FindingOf(t, i, "isn't locked"); f.OK || f.Warning || len(f.Remedies) == 0 {
 				t.Errorf("check says %+v", f)
 			}
 			if all, err := i.(rota.Lister).List(t.Context()); err != nil || len(all) != 1 || all[0].Unlock == "" {
@@ -94,7 +94,7 @@ func TestPoliciesThatRefuseAreSeen(t *testing.T) {
 			cfg := test.cfg
 			cfg.DN = bare(t, s)
 			i := issuerOf(t, c, cfg)
-			f := finding(t, i, "password policies")
+			f := testenv.FindingOf(t, i, "password policies")
 			text := f.Detail + " " + rota.Hint(f.Remedies)
 			if f.OK != (test.words == nil) || f.Warning != (test.words != nil) {
 				t.Errorf("check says %+v", f)
@@ -114,7 +114,7 @@ func TestPoliciesThatRefuseAreSeen(t *testing.T) {
 			}
 			wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: cred}), rota.ClassStop, nil, test.refused...)
 			s.Set(t, cfg.DN, "pwdPolicySubentry", "cn=policy,dc=example,dc=com")
-			if f := finding(t, i, "password policies"); f.OK || f.Warning {
+			if f := testenv.FindingOf(t, i, "password policies"); f.OK || f.Warning {
 				t.Errorf("with the entry's own policy, check says %+v", f)
 			}
 		})
@@ -130,7 +130,7 @@ func TestActiveDirectoryIsRefused(t *testing.T) {
 	}
 	s := start(t, testenv.SlapdOptions{Global: "attributetype ( 1.2.840.113556.1.4.9999 NAME 'supportedCapabilities' EQUALITY objectIdentifierMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.38 )\nrootDSE " + file + "\n"})
 	i := issuerOf(t, connect(t, admin(s)), EntryConfig{DN: bare(t, s)})
-	if f := finding(t, i, "in userPassword"); f.OK || f.Warning || !strings.Contains(f.Detail, "Active Directory") {
+	if f := testenv.FindingOf(t, i, "in userPassword"); f.OK || f.Warning || !strings.Contains(f.Detail, "Active Directory") {
 		t.Errorf("check says %+v", f)
 	}
 	cred, err := i.Create(t.Context(), rota.CreateRequest{})

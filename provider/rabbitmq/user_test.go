@@ -108,7 +108,7 @@ func TestAUserThatIsGoneIsNotMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: c}), rota.ClassStop, rota.ErrNotFound, "rabbitmqctl add_user 'nobody at all'")
-	if f := finding(t, u, "find user"); f.OK || len(f.Remedies) == 0 {
+	if f := testenv.FindingOf(t, u, "find user"); f.OK || len(f.Remedies) == 0 {
 		t.Errorf("check says %+v", f)
 	}
 	if _, known, err := u.InForce(t.Context(), c); known || err != nil {
@@ -224,21 +224,21 @@ func TestTheVirtualHostMustOpen(t *testing.T) {
 	u := i.(*single)
 	cred := rotate(t, one(t, c, name))
 	wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassStop, nil, "access to vhost 'shop'", "rabbitmqctl set_permissions -p shop '"+name+"'")
-	if f := finding(t, u, "may open vhost shop"); f.OK || !f.Warning || !strings.Contains(rota.Hint(f.Remedies), "set_permissions") {
+	if f := testenv.FindingOf(t, u, "may open vhost shop"); f.OK || !f.Warning || !strings.Contains(rota.Hint(f.Remedies), "set_permissions") {
 		t.Errorf("without permissions, check says %+v", f)
 	}
 	if i, err = c.User(UserConfig{User: name, VHost: "gone/by now"}); err != nil {
 		t.Fatal(err)
 	}
 	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassStop, nil, "not found", "rabbitmqctl add_vhost 'gone/by now'")
-	if f := finding(t, i.(rota.Preflighter), "may open vhost gone"); f.OK || f.Warning || !strings.Contains(rota.Hint(f.Remedies), "add_vhost") {
+	if f := testenv.FindingOf(t, i.(rota.Preflighter), "may open vhost gone"); f.OK || f.Warning || !strings.Contains(rota.Hint(f.Remedies), "add_vhost") {
 		t.Errorf("without the vhost, check says %+v", f)
 	}
 	s.Do(t, http.MethodPut, "/permissions/shop/"+url.PathEscape(name), map[string]any{"configure": "", "write": "", "read": ""}, nil)
 	if err := u.Test(t.Context(), rota.TestRequest{Credential: cred}); err != nil {
 		t.Error(err)
 	}
-	if f := finding(t, u, "may open vhost shop"); !f.OK {
+	if f := testenv.FindingOf(t, u, "may open vhost shop"); !f.OK {
 		t.Errorf("check says %+v", f)
 	}
 	s.Do(t, http.MethodPut, "/user-limits/"+url.PathEscape(name)+"/max-connections", map[string]any{"value": 0}, nil)
