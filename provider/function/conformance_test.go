@@ -2,6 +2,7 @@ package function_test
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net/http"
 	"strings"
@@ -71,9 +72,11 @@ func TestIssuersKeepTheContract(t *testing.T) {
 	for name, test := range map[string]struct {
 		users []string
 		admin bool
+		arn   string
 	}{
 		"one user":                              {},
 		"one user, changed by an administrator": {admin: true},
+		"one user, whose ARN is known":          {arn: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/orders-db-AbCdEf"},
 		"two users":                             {users: []string{"orders", "orders_clone"}, admin: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,7 +84,7 @@ func TestIssuersKeepTheContract(t *testing.T) {
 				f, c := start(t, nil, test.users...)
 				current := credential("orders_clone", "current-canary-5Tk8")
 				f.SetPassword("orders_clone", "current-canary-5Tk8")
-				cfg := function.CredentialConfig{Name: "prod/orders-db", Fields: []string{"engine", "host", "username", "password"}, Users: test.users}
+				cfg := function.CredentialConfig{Name: cmp.Or(test.arn, "prod/orders-db"), Fields: []string{"engine", "host", "username", "password"}, Users: test.users}
 				if test.admin {
 					f.Admin = "prod/admin"
 					f.SetPassword("admin", "admin-canary-2Mf4")

@@ -2,12 +2,14 @@ package function
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/randompassword"
 	"github.com/rota-dev/rota/provider"
 )
 
@@ -54,11 +57,11 @@ type Connection struct {
 	name    string
 	cfg     Config
 	url     string
-	region  string // of the function; of the ARNs that it's shown
-	account string
 	client  *http.Client
 	signer  *v4.Signer
 	manager *manager
+
+	partition, region, account string // of the function, and of the ARNs that it's shown
 }
 
 // exampleURL is one, for hints.
@@ -69,13 +72,13 @@ func New(name string, cfg Config) (*Connection, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout
 	}
-	c := &Connection{name: name, cfg: cfg, url: cfg.URL, region: "us-east-1", account: "000000000000", signer: v4.NewSigner()}
+	c := &Connection{name: name, cfg: cfg, url: cfg.URL, region: "us-east-1", partition: "aws", account: "000000000000", signer: v4.NewSigner()}
 	if cfg.ARN != "" {
 		a, err := functionARN(cfg.ARN)
 		if err != nil {
 			return nil, fmt.Errorf("connection %s: arn: %w", name, err)
 		}
-		c.region, c.account = a.Region, a.AccountID
+		c.region, c.partition, c.account = a.Region, a.Partition, a.AccountID
 		if c.url == "" {
 			c.url = "https://lambda." + a.Region + "." + dnsSuffix(a.Partition) + "/2015-03-31/functions/" + url.PathEscape(cfg.ARN) + "/invocations"
 		}
@@ -94,7 +97,7 @@ func New(name string, cfg Config) (*Connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connection %s: %w", name, err)
 	}
-	c.manager = newManager(cfg)
+	c.manager = newManager(name, cfg)
 	return c, nil
 }
 
@@ -110,6 +113,30 @@ func functionARN(text string) (arn.ARN, error) {
 		return arn.ARN{}, rota.WithRemedies(errors.New("not the ARN of a Lambda function"), rota.Configure("", "arn:aws:lambda:eu-central-1:111122223333:function:rotate-orders"))
 	}
 	return a, nil
+}
+
+// newARN is an ARN for a secret with a name during one step. It's another one for each,
+// so that a function that goes on after its step finds nothing of the next one.
+func (c *Connection) newARN(name string) string {
+	return "arn:" + c.partition + ":secretsmanager:" + c.region + ":" + c.account + ":secret:" + name + "-" + randompassword.String(rand.Reader, randompassword.Alphanumeric, 6)
+}
+
+// secretARN reads the whole ARN of a secret, which ends in six characters of AWS's.
+func secretARN(text string) (arn.ARN, error) {
+	a, err := arn.Parse(text)
+	if name := nameOf(a); err != nil || a.Service != "secretsmanager" || a.Region == "" || a.AccountID == "" || !goodName(name) || a.Resource[len(a.Resource)-7] != '-' {
+		return arn.ARN{}, errors.New("not the ARN of a secret")
+	}
+	return a, nil
+}
+
+// nameOf is the name in a secret's ARN, "" if there's none.
+func nameOf(a arn.ARN) string {
+	name, found := strings.CutPrefix(a.Resource, "secret:")
+	if !found || len(name) < 8 {
+		return ""
+	}
+	return name[:len(name)-7]
 }
 
 // dnsSuffix is where a partition's services are.
@@ -135,8 +162,11 @@ func parseURL(text string, plaintext bool) (*url.URL, error) {
 // checkListen checks the address that Secrets Manager is stood in for at.
 func checkListen(text string, secure, plaintext bool) error {
 	host, port, err := net.SplitHostPort(text)
-	if err != nil || port == "" {
+	if number, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || number == 0 {
 		return rota.WithRemedies(errors.New("not a host and a port"), rota.Configure("", "127.0.0.1:9001"))
+	}
+	if !secure && provider.Loopback(host) && net.ParseIP(host) == nil {
+		return rota.WithRemedies(errors.New("a name of this machine has two addresses, and another program may listen at the other one"), rota.Configure("", net.JoinHostPort("127.0.0.1", port)))
 	}
 	if !secure && !plaintext && !provider.Loopback(host) {
 		return rota.WithRemedies(errors.New("without TLS anyone on the network path can read the credentials"),
@@ -166,7 +196,7 @@ func (c Config) certificate() (*tls.Config, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(c.ListenCert, c.ListenKey)
 	if err != nil {
-		return nil, fmt.Errorf("listen_cert: %w", err)
+		return nil, rota.WithRemedies(fmt.Errorf("listen_cert: %w", err), rota.Outside("see that listen_cert and listen_key are a certificate and its key, in PEM"))
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
 }

@@ -110,7 +110,7 @@ func (c *connectionConfig) Scope(k *provider.Known) string {
 // credentialConfig is an issuer's part of rota.yaml.
 type credentialConfig struct {
 	At         provider.Pos                        `json:"-"`
-	Name       provider.Plain                      `json:"name" jsonschema:"The secret's name, as the function sees it."`
+	Name       provider.Plain                      `json:"name" jsonschema:"The secret's name, as the function sees it, or its ARN if the function knows that."`
 	ID         provider.Plain                      `json:"id,omitzero" default:"username" jsonschema:"The field that says whose credential it is. It's shown in status and history."`
 	FieldNames []provider.Plain                    `json:"fields,omitzero" default:"username and password" jsonschema:"The fields of a credential: those that the function reads and writes. Others are dropped."`
 	Users      []provider.Plain                    `json:"users,omitzero" jsonschema:"The two users that the function takes turns with, if it does."`
@@ -120,8 +120,11 @@ type credentialConfig struct {
 
 // Validate implements [provider.Validator].
 func (c *credentialConfig) Validate(v *provider.Validation) {
-	if !goodName(c.Name.Text) && c.Name.IsSet() {
-		v.Problem(c.Name.At, "name", "prod/orders-db", "not a name that Secrets Manager allows")
+	if _, err := secretARN(c.Name.Text); err != nil && !goodName(c.Name.Text) && c.Name.IsSet() {
+		v.Problem(c.Name.At, "name", "prod/orders-db", "not a name that Secrets Manager allows, nor a secret's whole ARN")
+	}
+	if _, there := c.Secrets[c.Name.Text]; there {
+		v.Problem(c.Name.At, "secrets", "the administrator's secret, by the id in masterarn", "%s is the secret that the function rotates", c.Name.Text)
 	}
 	if n := len(c.Users); n != 0 && n != 2 {
 		v.Problem(c.Users[0].At, "users", "[orders, orders_clone]", "%d users are given, and two can take turns", n)
@@ -171,7 +174,11 @@ func (c *credentialConfig) Claims(k *provider.Known) []provider.Claim {
 	if c.Name.Text == "" {
 		return nil
 	}
-	return []provider.Claim{{Kind: "secret of the function", Name: c.Name.Text, Connection: k.Connection, Shown: fmt.Sprintf("secret %q of the function", c.Name.Text), At: c.Name.At}}
+	name := c.Name.Text
+	if a, err := secretARN(name); err == nil {
+		name = nameOf(a)
+	}
+	return []provider.Claim{{Kind: "secret of the function", Name: name, Connection: k.Connection, Shown: fmt.Sprintf("secret %q of the function", name), At: c.Name.At}}
 }
 
 // Issuer implements [provider.IssuerConfig].

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -109,14 +110,24 @@ func TestTheAddressIsTaken(t *testing.T) {
 	}
 }
 
-// Only a text that nothing but a wrong password leads to is a refusal.
+// Only a text that nothing but a wrong password of the credential's own user leads to is
+// a refusal.
 func TestRefusals(t *testing.T) {
 	for message, refused := range map[string]bool{
-		`(1045, "Access denied for user 'orders'@'10.0.0.1' (using password: YES)")`:                              true,
-		"could not connect to server: Connection refused":                                                         false,
-		"testSecret: Unable to log into database with pending secret of secret ARN arn:aws:secretsmanager:x:y":    false,
-		"ORA-01017: invalid username/password; logon denied":                                                      true,
-		"the password current-canary-5Tk8 was wrong, or so it seems: 'Access denied for user' isn't what it says": true,
+		`(1045, "Access denied for user 'orders'@'10.0.0.1' (using password: YES)")`:                                      true,
+		`(1045, "Access denied for user 'admin'@'10.0.0.1' (using password: YES)")`:                                       false,
+		`(1045, "Access denied for user 'orders'@'10.0.0.1' (using password: NO)")`:                                       false,
+		`(1044, "Access denied for user 'orders'@'10.0.0.1' to database 'orders'")`:                                       false,
+		`FATAL: password authentication failed for user "orders"`:                                                         true,
+		`{"error": "FATAL: password authentication failed for user \"orders\""}`:                                          true,
+		`FATAL: password authentication failed for user "orders_admin"`:                                                   false,
+		`first admin: password authentication failed for user "a", then password authentication failed for user "orders"`: true,
+		"pooler: password authentication failed":                                                                          true,
+		"could not connect to server: Connection refused":                                                                 false,
+		"testSecret: Unable to log into database with pending secret of secret ARN arn:aws:secretsmanager:x:y":            false,
+		"ORA-01017: invalid username/password; logon denied":                                                              true,
+		"the password current-canary-5Tk8 was wrong: Access denied for user 'orders'@'db'":                                true,
+		strings.Repeat("a long trace, ", 50) + "password authentication failed":                                           true,
 	} {
 		f, c := start(t, nil)
 		f.Answer("POST", "", func(w http.ResponseWriter, _ *http.Request) {
@@ -125,7 +136,7 @@ func TestRefusals(t *testing.T) {
 		})
 		issuer := c.Credentials(function.CredentialConfig{Name: "orders", Refused: []string{"ORA-01017"}})
 		err := test(t, issuer, credential("orders", current))
-		if got := rota.ClassOf(err) == rota.ClassStop; err == nil || got != refused {
+		if got := errors.Is(err, rota.ErrRefused); err == nil || got != refused {
 			t.Errorf("%s: got %v", message, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "canary") {

@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -25,22 +23,26 @@ const (
 	testSecret   = "testSecret"
 )
 
-// refusals are what the usual database drivers say about a wrong password, and about
-// nothing else.
-var refusals = []string{"password authentication failed", "Access denied for user"}
-
 // step calls the function for one step, and stands in for Secrets Manager with the
-// entry meanwhile. refused are texts in the function's error that mean that a login
-// was refused.
-func (c *Connection) step(ctx context.Context, op, step string, e *entry, refused []string) error {
+// entry meanwhile. refused are texts in the error of testSecret that mean that a login of
+// user was refused.
+func (c *Connection) step(ctx context.Context, op, step string, e *entry, user string, refused []string) error {
 	fail := func(class rota.Class, err error, remedies []rota.Remedy) error {
-		return rota.Sanitize(&rota.Error{System: c.system(), Connection: c.name, Op: op, Class: class, Err: err, Remedies: remedies}, e.values()...)
+		return rota.Sanitize(&rota.Error{System: c.system(), Connection: c.name, Op: op, Class: class, Err: err, Remedies: remedies}, c.hidden(e)...)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
+	if e.turn != nil {
+		select {
+		case e.turn <- struct{}{}:
+			defer func() { <-e.turn }()
+		case <-ctx.Done():
+			return fail(rota.ClassWait, fmt.Errorf("another step of the same secret is running: %w", ctx.Err()), nil)
+		}
+	}
 	hide, err := c.manager.show(ctx, e)
 	if err != nil {
-		return fail(rota.ClassWait, err, rota.Outside(fmt.Sprintf("free %s, or set listen of connection %s to another address, which the function is given", c.cfg.Listen, c.name)))
+		return fail(rota.ClassWait, err, rota.RemediesOf(err))
 	}
 	defer hide()
 	r, err := c.request(ctx, step, e)
@@ -59,26 +61,26 @@ func (c *Connection) step(ctx context.Context, op, step string, e *entry, refuse
 		if errors.Is(err, context.DeadlineExceeded) || provider.TimedOut(err) {
 			out.Remedies = rota.Outside(fmt.Sprintf("see in the function's log where it waits. If it can't reach Secrets Manager, its endpoint must lead to %s. A step has %s", c.cfg.Listen, rota.FormatDuration(c.cfg.Timeout)))
 		}
-		return rota.Sanitize(out, e.values()...)
+		return rota.Sanitize(out, c.hidden(e)...)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return c.notInvoked(fail, resp, body)
-	}
-	if resp.Header.Get("X-Amz-Function-Error") == "" {
+	said, whole := c.said(resp, body, e)
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		return c.notInvoked(fail, resp.StatusCode, said)
+	case whole == "" && step == testSecret && !e.wasAsked():
+		return fail(rota.ClassStop, errors.New("testSecret succeeded without asking for the secret, so it tested nothing"), rota.Outside(fmt.Sprintf("see what answers at the url of connection %s, and that testSecret logs in with the value under AWSPENDING", c.name)))
+	case whole == "":
 		return nil
-	}
-	said := failure(resp, body)
-	for _, text := range slices.Concat(refusals, refused) {
-		if step == testSecret && strings.Contains(said, text) {
-			return fail(rota.ClassStop, fmt.Errorf("%w: %s", rota.ErrRefused, said), nil)
-		}
+	case step == testSecret && refusedBy(whole, user, refused):
+		return fail(rota.ClassStop, fmt.Errorf("%w: %s", rota.ErrRefused, said), nil)
 	}
 	hint := "look at the function's log"
-	if !e.wasAsked() {
-		hint = fmt.Sprintf("give the function the endpoint of %s for Secrets Manager (AWS_ENDPOINT_URL_SECRETS_MANAGER), and the access key %s: it asked for nothing; its log says why", c.cfg.Listen, c.cfg.AccessKeyID)
-	}
-	if rejected := e.rejection(); rejected != nil {
+	switch rejected := e.rejection(); {
+	case e.wasAsked():
+	case rejected != nil:
 		hint = fmt.Sprintf("correct what the function signs with: %v", rejected)
+	default:
+		hint = fmt.Sprintf("give the function the endpoint of %s for Secrets Manager (AWS_ENDPOINT_URL_SECRETS_MANAGER), and the access key %s: it asked for nothing; its log says why", c.cfg.Listen, c.cfg.AccessKeyID)
 	}
 	return fail(rota.ClassWait, fmt.Errorf("%s failed: %s", step, said), rota.Outside(hint))
 }
@@ -110,16 +112,11 @@ func (c *Connection) request(ctx context.Context, step string, e *entry) (*http.
 	return r, c.signer.SignHTTP(ctx, keys, r, hex.EncodeToString(sum[:]), "lambda", c.region, time.Now())
 }
 
-// notInvoked is the error of a call that never reached the function.
-func (c *Connection) notInvoked(fail func(rota.Class, error, []rota.Remedy) error, resp *http.Response, body []byte) error {
-	var said struct {
-		Message string `json:"message"`
-		Other   string `json:"Message"`
-	}
-	_ = json.Unmarshal(body, &said)
-	answer := &provider.Answer{Status: resp.StatusCode, Message: provider.Said(said.Message + said.Other)}
+// notInvoked is the error of a call that never reached the function, or that ended it.
+func (c *Connection) notInvoked(fail func(rota.Class, error, []rota.Remedy) error, status int, said string) error {
+	class := rota.ClassOfStatus(status)
 	var remedies []rota.Remedy
-	switch resp.StatusCode {
+	switch status {
 	case http.StatusForbidden, http.StatusUnauthorized:
 		remedies = rota.Outside("permit Rota's AWS identity lambda:InvokeFunction on " + c.named())
 	case http.StatusNotFound:
@@ -128,8 +125,12 @@ func (c *Connection) notInvoked(fail func(rota.Class, error, []rota.Remedy) erro
 		remedies = rota.Outside("raise the concurrency of " + c.named() + ", if this goes on")
 	default:
 		remedies = rota.Outside("see what answers at the url of connection " + c.name)
+		if status == http.StatusBadRequest && said == "" && c.cfg.ARN == "" {
+			// That's how Lambda's runtime emulator says that it's still busy.
+			class, remedies = rota.ClassWait, rota.Outside("see in the function's log whether it's still busy with an earlier call: Lambda's runtime emulator takes one at a time")
+		}
 	}
-	return fail(rota.ClassOfStatus(resp.StatusCode), answer, remedies)
+	return fail(class, &provider.Answer{Status: status, Message: said}, remedies)
 }
 
 func (c *Connection) named() string {
@@ -137,13 +138,4 @@ func (c *Connection) named() string {
 		return c.cfg.ARN
 	}
 	return "the function"
-}
-
-// failure is what a function that failed says: its error's type and message.
-func failure(resp *http.Response, body []byte) string {
-	var said struct{ ErrorType, ErrorMessage string }
-	if json.Unmarshal(body, &said) != nil || said.ErrorType+said.ErrorMessage == "" {
-		return provider.Said(resp.Header.Get("X-Amz-Function-Error"))
-	}
-	return provider.Said(strings.Trim(said.ErrorType+": "+said.ErrorMessage, ": "))
 }

@@ -1,6 +1,7 @@
 package function
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/randompassword"
@@ -17,7 +20,7 @@ import (
 
 // CredentialConfig is what one function's credentials are like.
 type CredentialConfig struct {
-	// Name is the secret's, as the function sees it.
+	// Name is the secret's, as the function sees it, or its ARN.
 	Name string
 	// ID is the field that tells whose credential it is. Defaults to "username".
 	ID string
@@ -35,8 +38,10 @@ type CredentialConfig struct {
 
 // Credentials issues what a rotation function makes.
 type Credentials struct {
-	c   *Connection
-	cfg CredentialConfig
+	c    *Connection
+	cfg  CredentialConfig
+	arn  string        // the secret's if the function knows it, "" for another one in each step
+	turn chan struct{} // with arn: one step at a time, which nothing else tells apart
 }
 
 // Namer is what a function with two users is in addition.
@@ -62,7 +67,10 @@ func (c *Connection) Credentials(cfg CredentialConfig) rota.Issuer {
 	if cfg.Name == "" {
 		cfg.Name = c.name
 	}
-	out := &Credentials{c, cfg}
+	out := &Credentials{c: c, cfg: cfg}
+	if a, err := secretARN(cfg.Name); err == nil {
+		out.arn, out.cfg.Name, out.turn = cfg.Name, nameOf(a), make(chan struct{}, 1)
+	}
 	if len(cfg.Users) > 0 {
 		return alternating{out}
 	}
@@ -111,24 +119,40 @@ func (s *Credentials) Create(ctx context.Context, r rota.CreateRequest) (rota.Cr
 // create calls createSecret.
 func (s *Credentials) create(ctx context.Context, op, version string, current rota.Credential) (rota.Credential, error) {
 	e := s.entry(version, &current, nil)
-	if err := s.c.step(ctx, op, createSecret, e, nil); err != nil {
+	if err := s.c.step(ctx, op, createSecret, e, "", nil); err != nil {
 		return rota.Credential{}, err
 	}
 	put := e.written()
 	if put == nil {
 		return rota.Credential{}, s.stop(op, errors.New("createSecret succeeded without putting a value under AWSPENDING"), rota.Outside("look at the function's log"))
 	}
-	c := *put
+	c := put.Only(s.cfg.Fields...)
 	for _, name := range s.cfg.Fields {
 		if c.Field(name) == "" {
-			return rota.Credential{}, s.stop(op, fmt.Errorf("the function's value has no field %s", name), rota.Configure("fields", "those that the function writes: "+strings.Join(c.Names(), ", ")))
+			return rota.Credential{}, rota.Sanitize(s.stop(op, fmt.Errorf("the function's value has no field %s, or it's empty", name), rota.Configure("fields", provider.Said("those that the function writes: "+strings.Join(put.Names(), ", ")))), *put)
 		}
 	}
 	id := s.CredentialID(c)
+	if !showable(id) {
+		return rota.Credential{}, s.stop(op, fmt.Errorf("the function's value has a %s that can't be shown: it's too long, or has characters other than printable ones", s.cfg.ID), rota.Outside("look at the function's log"))
+	}
+	if len(s.cfg.Users) == 0 && c.Field(rota.FieldUsername) != current.Field(rota.FieldUsername) {
+		return rota.Credential{}, s.stop(op, fmt.Errorf("the function made a credential for %s, and the one in use is that of %s", id, s.CredentialID(current)),
+			rota.Configure("users", "["+s.CredentialID(current)+", "+id+"], if the function takes turns with these two"))
+	}
 	if len(s.cfg.Users) > 0 && !slices.Contains(s.cfg.Users, id) {
 		return rota.Credential{}, rota.Sanitize(s.stop(op, fmt.Errorf("the function made a credential for %s, which isn't one of users", id), rota.Configure("users", "the users that the function takes turns with")), c)
 	}
 	return c, nil
+}
+
+// maxID is the longest id of a credential, in bytes: users of databases and directories
+// have shorter names.
+const maxID = 256
+
+// showable reports whether an id can be in a log, a status and a file.
+func showable(id string) bool {
+	return len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // Set implements [rota.Issuer]: it calls setSecret.
@@ -137,12 +161,17 @@ func (s *Credentials) Set(ctx context.Context, r rota.SetRequest) error {
 	if current.IsZero() {
 		current = nil
 	}
-	return s.c.step(ctx, "set the credential of "+s.CredentialID(r.Credential), setSecret, s.entry("", current, &r.Credential), nil)
+	return s.c.step(ctx, "set the credential of "+s.CredentialID(r.Credential), setSecret, s.entry("", current, &r.Credential), "", nil)
 }
 
 // Test implements [rota.Issuer]: it calls testSecret.
 func (s *Credentials) Test(ctx context.Context, r rota.TestRequest) error {
-	return s.c.step(ctx, "log in as "+s.CredentialID(r.Credential), testSecret, s.entry("", &r.Credential, &r.Credential), s.cfg.Refused)
+	return s.c.step(ctx, "log in as "+s.CredentialID(r.Credential), testSecret, s.entry("", &r.Credential, &r.Credential), s.user(r.Credential), s.cfg.Refused)
+}
+
+// user is who logs in with a credential.
+func (s *Credentials) user(c rota.Credential) string {
+	return cmp.Or(c.Field(rota.FieldUsername), s.CredentialID(c))
 }
 
 // Delete implements [rota.Issuer]. Functions know no such step: where users take turns,
@@ -163,7 +192,7 @@ func (s *Credentials) Delete(ctx context.Context, r rota.RetireRequest) error {
 	if id := s.CredentialID(c); id != r.CredentialID {
 		return rota.Sanitize(s.stop(op, fmt.Errorf("the function would replace the password of %s instead", id), rota.Outside("see how the function chooses the next user")), c)
 	}
-	return s.c.step(ctx, op, setSecret, s.entry("", &r.Current, &c), nil)
+	return s.c.step(ctx, op, setSecret, s.entry("", &r.Current, &c), "", nil)
 }
 
 // entry is what the function sees in one step.
@@ -171,8 +200,10 @@ func (s *Credentials) entry(version string, current, pending *rota.Credential) *
 	if len(version) < 32 { // the least that AWS's SDKs take for a token
 		version = randompassword.String(rand.Reader, randompassword.Alphanumeric, 36)
 	}
-	arn := "arn:aws:secretsmanager:" + s.c.region + ":" + s.c.account + ":secret:" + s.cfg.Name + "-" + randompassword.String(rand.Reader, randompassword.Alphanumeric, 6)
-	return &entry{arn: arn, name: s.cfg.Name, token: version, current: current, pending: pending, others: s.cfg.Secrets}
+	return &entry{
+		arn: cmp.Or(s.arn, s.c.newARN(s.cfg.Name)), name: s.cfg.Name, token: version,
+		current: current, pending: pending, others: s.cfg.Secrets, turn: s.turn,
+	}
 }
 
 func (s *Credentials) stop(op string, err error, remedies []rota.Remedy) error {
@@ -182,15 +213,18 @@ func (s *Credentials) stop(op string, err error, remedies []rota.Remedy) error {
 // Preflight implements [rota.Preflighter]. Whether the function can do its work, the
 // login with the current credential shows, which is its testSecret.
 func (s *Credentials) Preflight(ctx context.Context) []rota.Finding {
-	return []rota.Finding{s.c.listens(ctx, s.entry("", nil, nil)), s.c.answers(ctx)}
+	return []rota.Finding{s.c.listens(ctx), s.c.answers(ctx)}
 }
 
-// listens tries to stand in for Secrets Manager.
-func (c *Connection) listens(ctx context.Context, e *entry) rota.Finding {
+// listens tries to stand in for Secrets Manager, with nothing to show.
+func (c *Connection) listens(ctx context.Context) rota.Finding {
 	check := "listen on " + c.cfg.Listen + " for the function's requests"
-	hide, err := c.manager.show(ctx, e)
+	if _, err := c.cfg.certificate(); err != nil {
+		return provider.Failed(check, err)
+	}
+	hide, err := c.manager.show(ctx, &entry{})
 	if err != nil {
-		return provider.Failed(check, rota.WithRemedies(err, rota.Outside("free "+c.cfg.Listen+", or set listen of connection "+c.name+" to another address")))
+		return provider.Failed(check, err)
 	}
 	hide()
 	return provider.Found(check, "", nil)

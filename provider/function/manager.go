@@ -3,6 +3,7 @@ package function
 import (
 	"context"
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,17 +26,18 @@ const maxRequest = 256 << 10
 // manager stands in for Secrets Manager while a step runs. It shows the entry of that
 // step and the other secrets that the function needs, and listens only then.
 type manager struct {
-	cfg    Config
-	verify sigv4.Verifier
+	connection string
+	cfg        Config
+	verify     sigv4.Verifier
 
-	mu      sync.Mutex
-	entries []*entry // of the steps that run
-	server  *http.Server
-	port    net.Listener // the server's
+	mu          sync.Mutex
+	entries     []*entry // of the steps that run
+	server      *http.Server
+	certificate *tls.Config // the last one that could be read
 }
 
-func newManager(cfg Config) *manager {
-	return &manager{cfg: cfg, verify: sigv4.Verifier{Service: "secretsmanager"}}
+func newManager(connection string, cfg Config) *manager {
+	return &manager{connection: connection, cfg: cfg, verify: sigv4.Verifier{Service: "secretsmanager"}}
 }
 
 // entry is what a function sees of its secret during one step, and what it put there.
@@ -43,6 +45,7 @@ type entry struct {
 	arn, name, token string
 	current, pending *rota.Credential // nil for none
 	others           map[string]rota.Credential
+	turn             chan struct{} // has room while no step of this secret runs; nil for any number
 
 	mu       sync.Mutex
 	asked    bool
@@ -97,13 +100,18 @@ func (m *manager) show(ctx context.Context, e *entry) (hide func(), err error) {
 	defer m.mu.Unlock()
 	if m.server == nil {
 		certificate, err := m.cfg.certificate()
-		if err != nil {
+		if err != nil && m.certificate == nil {
 			return nil, err
 		}
+		if err != nil { // it's being renewed, perhaps, and a rotation may be half done
+			certificate = m.certificate
+		}
+		m.certificate = certificate
 		var lc net.ListenConfig
 		listener, err := lc.Listen(ctx, "tcp", m.cfg.Listen)
 		if err != nil {
-			return nil, fmt.Errorf("listen for the function's requests: %w", err)
+			return nil, rota.WithRemedies(fmt.Errorf("listen for the function's requests: %w", err),
+				rota.Outside(fmt.Sprintf("free %s, or set listen of connection %s to another address of this machine, and tell the function", m.cfg.Listen, m.connection)))
 		}
 		server := &http.Server{Handler: m, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, TLSConfig: certificate, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 		m.server, m.port = server, listener
@@ -144,17 +152,20 @@ func (m *manager) running() []*entry {
 
 // ServeHTTP answers a function's request as Secrets Manager does.
 func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-	if err != nil {
-		answer(w, nil, &apiError{"InvalidRequestException", "The request is too long."})
-		return
+	// Nothing is read of what isn't signed with the right key.
+	signature, err := m.verify.Read(r)
+	if err == nil && subtle.ConstantTimeCompare([]byte(signature.KeyID), []byte(m.cfg.AccessKeyID)) != 1 {
+		err = sigv4.UnknownKey()
 	}
-	_, err = m.verify.Verify(r, body, func(_ context.Context, id string) (sigv4.Key, error) {
-		if subtle.ConstantTimeCompare([]byte(id), []byte(m.cfg.AccessKeyID)) != 1 {
-			return sigv4.Key{}, sigv4.UnknownKey()
+	var body []byte
+	if err == nil {
+		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+		if err != nil {
+			answer(w, nil, &apiError{"InvalidRequestException", "The request is too long."})
+			return
 		}
-		return sigv4.Key{Secret: m.cfg.SecretAccessKey}, nil
-	})
+		err = m.verify.Check(r, body, signature, sigv4.Key{Secret: m.cfg.SecretAccessKey})
+	}
 	if err != nil {
 		for _, e := range m.running() {
 			e.note(func() { e.rejected = err })

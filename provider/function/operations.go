@@ -1,9 +1,12 @@
 package function
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +25,9 @@ const (
 	stageCurrent = string(rota.LabelCurrent)
 	stagePending = string(rota.LabelPending)
 )
+
+// maxValue is the longest value that Secrets Manager takes, in bytes.
+const maxValue = 64 << 10
 
 func errNotFound(message string) error { return &apiError{"ResourceNotFoundException", message} }
 func errInvalid(message string) error  { return &apiError{"InvalidParameterException", message} }
@@ -51,7 +57,7 @@ func (m *manager) operate(operation string, body []byte) (any, error) {
 		}
 		return map[string]string{"RandomPassword": password}, nil
 	}
-	e, other := m.find(in.SecretID)
+	e, other := m.find(in.SecretID, cmp.Or(in.ClientRequestToken, in.VersionID))
 	if e == nil {
 		return nil, errNotFound("Secrets Manager can't find the specified secret.")
 	}
@@ -83,21 +89,29 @@ func (m *manager) operate(operation string, body []byte) (any, error) {
 }
 
 // find is the entry with an ARN or a name, or one that has the secret of this name
-// beside it, which is other.
-func (m *manager) find(id string) (e *entry, other *rota.Credential) {
-	running := m.running()
-	// The last one: a name, other than an ARN, may be that of several.
-	for _, e := range slices.Backward(running) {
-		if id == e.arn || id == e.name || id != "" && strings.HasPrefix(e.arn, id+"-") {
-			return e, nil
+// beside it, which is other. Of several, it's the one whose version is asked for, or the
+// last one.
+func (m *manager) find(id, version string) (e *entry, other *rota.Credential) {
+	for _, one := range slices.Backward(m.running()) {
+		if one.is(id) && (e == nil || one.token == version) {
+			e = one
 		}
 	}
-	for _, e := range slices.Backward(running) {
+	if e != nil || id == "" {
+		return e, nil
+	}
+	for _, e := range slices.Backward(m.running()) {
 		if c, ok := e.others[id]; ok {
 			return e, &c
 		}
 	}
 	return nil, nil
+}
+
+// is reports whether an id means this secret: its ARN, with or without AWS's six
+// characters, or its name.
+func (e *entry) is(id string) bool {
+	return id != "" && (id == e.arn || id == e.name || len(e.arn) > 7 && id == e.arn[:len(e.arn)-7])
 }
 
 // stages are those of each version. AWSPENDING is there before it has a value.
@@ -152,6 +166,8 @@ func (e *entry) putValue(token string, text *string, stages []string) (any, erro
 	switch {
 	case token != e.token:
 		return nil, errInvalid("A rotation function puts the value of the version that it was given as ClientRequestToken.")
+	case text != nil && len(*text) > maxValue:
+		return nil, errInvalid(fmt.Sprintf("SecretString must have at most %d bytes.", maxValue))
 	case text == nil:
 		return nil, errInvalid("You must provide SecretString: a JSON object.")
 	case !slices.Equal(stages, []string{stagePending}):
@@ -175,8 +191,11 @@ func parseValue(text string) (rota.Credential, error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	var object map[string]any
-	if err := d.Decode(&object); err != nil || d.More() || object == nil {
+	if err := d.Decode(&object); err != nil || object == nil {
 		return rota.Credential{}, fmt.Errorf("The value isn't a JSON object.") //nolint:staticcheck // in AWS's style
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return rota.Credential{}, fmt.Errorf("The value has something after its JSON object.") //nolint:staticcheck // in AWS's style
 	}
 	fields := map[string]string{}
 	for name, v := range object {

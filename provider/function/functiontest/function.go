@@ -39,6 +39,9 @@ type Function struct {
 	Users []string
 	// Admin is the id of the administrator's secret that setSecret reads; "" for none.
 	Admin string
+	// Emulator leaves out the header that marks a failure, as Lambda's runtime emulator
+	// does.
+	Emulator bool
 	// Secrets is how it reaches Secrets Manager.
 	Secrets *secretsmanager.Client
 
@@ -95,7 +98,9 @@ func (f *Function) serve(w http.ResponseWriter, r *http.Request) {
 	f.steps = append(f.steps, e.Step)
 	f.mu.Unlock()
 	if err := f.Handle(r.Context(), e); err != nil {
-		w.Header().Set("X-Amz-Function-Error", "Unhandled")
+		if !f.Emulator {
+			w.Header().Set("X-Amz-Function-Error", "Unhandled")
+		}
 		_ = json.NewEncoder(w).Encode(map[string]string{"errorType": "ValueError", "errorMessage": err.Error()})
 		return
 	}
