@@ -138,7 +138,7 @@ func (s *Credentials) create(ctx context.Context, op, version string, current ro
 	}
 	if len(s.cfg.Users) == 0 && c.Field(rota.FieldUsername) != current.Field(rota.FieldUsername) {
 		return rota.Credential{}, s.stop(op, fmt.Errorf("the function made a credential for %s, and the one in use is that of %s", id, s.CredentialID(current)),
-			rota.Configure("users", "["+s.CredentialID(current)+", "+id+"], if the function takes turns with these two"))
+			rota.Configure("users", "users: ["+s.CredentialID(current)+", "+id+"], if the function takes turns with these two"))
 	}
 	if len(s.cfg.Users) > 0 && !slices.Contains(s.cfg.Users, id) {
 		return rota.Credential{}, rota.Sanitize(s.stop(op, fmt.Errorf("the function made a credential for %s, which isn't one of users", id), rota.Configure("users", "the users that the function takes turns with")), c)

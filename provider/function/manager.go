@@ -174,6 +174,7 @@ func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if errors.Is(err, sigv4.ErrUnknownKey) {
 			code = "UnrecognizedClientException"
 		}
+		w.Header().Set("Connection", "close") // else the server would read the body first
 		answer(w, nil, &apiError{code, err.Error()})
 		return
 	}
