@@ -51,6 +51,7 @@
 //	min, max       the numbers that are taken
 //	empty:"true"   the text may be empty
 //	secret:"true"  a literal value deserves a warning
+//	harmless:"a,b" those in a map with secret:"true" that deserve none, by their keys
 //	public:"true"  anybody may know the value, and read the file it's in
 //	kind:"vend"    of a ConnectionName: the kind of connection it must be
 //

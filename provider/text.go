@@ -2,6 +2,8 @@ package provider
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/rota-dev/rota"
 )
@@ -78,7 +80,8 @@ func (t *Text) Read(n Node) {
 		return
 	}
 	t.pieces = pieces
-	if literal, plain := t.Literal(); n.Tag.Get("secret") == "true" && plain && literal != "" {
+	harmless := len(n.Path) > 0 && slices.Contains(strings.Split(n.Tag.Get("harmless"), ","), n.Path[len(n.Path)-1])
+	if literal, plain := t.Literal(); n.Tag.Get("secret") == "true" && !harmless && plain && literal != "" {
 		n.Sink.Warning(Problem{At: t.At, Path: t.Path, Message: "a secret's value stands in the file itself", Remedies: rota.Configure(t.Path.String(), "${env:NAME} or ${file:/path}")})
 	}
 }

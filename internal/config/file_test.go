@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,6 +35,29 @@ secrets: []
 		"rota.yaml:4:50: connections.b.postgres.password: a secret's value stands in the file itself (try: ${env:NAME} or ${file:/path})",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Of a whole secret that stands in the file, only what's secret deserves a warning.
+func TestNoWarningForWhatAnybodyMayKnow(t *testing.T) {
+	f, err := builtin.Parse("rota.yaml", []byte(`connections:
+  f: {rotation_function: {url: "http://127.0.0.1:9000/", listen: "127.0.0.1:9001", access_key_id: ROTAFUNCTION00000000, secret_access_key: "${env:X}"}}
+secrets:
+  - name: s
+    issuer:
+      connection: f
+      function_credential: {name: s, secrets: {admin: {engine: postgres, host: h, port: "5432", dbname: d, username: u, password: hunter2, token: hunter3}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range f.Warnings() {
+		got = append(got, w.Path[len(w.Path)-1])
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"password", "token"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

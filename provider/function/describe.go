@@ -114,7 +114,7 @@ type credentialConfig struct {
 	ID         provider.Plain                      `json:"id,omitzero" default:"username" jsonschema:"The field that says whose credential it is. It's shown in status and history."`
 	FieldNames []provider.Plain                    `json:"fields,omitzero" default:"username and password" jsonschema:"The fields of a credential: those that the function reads and writes. Others are dropped."`
 	Users      []provider.Plain                    `json:"users,omitzero" jsonschema:"The two users that the function takes turns with, if it does."`
-	Secrets    map[string]map[string]provider.Text `json:"secrets,omitzero" secret:"true" jsonschema:"Other secrets that the function reads, by the id that it asks for, such as the administrator's in masterarn. Each is a mapping of its fields."`
+	Secrets    map[string]map[string]provider.Text `json:"secrets,omitzero" secret:"true" harmless:"engine,host,port,dbname,username,ssl" jsonschema:"Other secrets that the function reads, by the id that it asks for, such as the administrator's in masterarn. Each is a mapping of its fields."`
 	Refused    []provider.Plain                    `json:"refused,omitzero" jsonschema:"Texts in the error of testSecret that mean that the login was refused, besides what psycopg and PyMySQL say. Without them Rota can't tell a wrong password from a server that's down."`
 }
 

@@ -59,7 +59,7 @@ func (c *Connection) step(ctx context.Context, op, step string, e *entry, user s
 		out := &rota.Error{System: c.system(), Connection: c.name, Op: op}
 		provider.Unanswered(out, err, "the function", r.URL.Host, "url")
 		if errors.Is(err, context.DeadlineExceeded) || provider.TimedOut(err) {
-			out.Remedies = rota.Outside(fmt.Sprintf("see in the function's log where it waits. If it can't reach Secrets Manager, its endpoint must lead to %s. A step has %s", c.cfg.Listen, rota.FormatDuration(c.cfg.Timeout)))
+			out.Remedies = rota.Outside(fmt.Sprintf("see in the function's log where it waits. If it can't reach Secrets Manager, its endpoint must lead to %s. A step has %s, and a function that goes on after that can undo what Rota does next: give it a shorter timeout", c.cfg.Listen, rota.FormatDuration(c.cfg.Timeout)))
 		}
 		return rota.Sanitize(out, c.hidden(e)...)
 	}

@@ -141,7 +141,7 @@ func (s *Credentials) create(ctx context.Context, op, version string, current ro
 			rota.Configure("users", "users: ["+s.CredentialID(current)+", "+id+"], if the function takes turns with these two"))
 	}
 	if len(s.cfg.Users) > 0 && !slices.Contains(s.cfg.Users, id) {
-		return rota.Credential{}, rota.Sanitize(s.stop(op, fmt.Errorf("the function made a credential for %s, which isn't one of users", id), rota.Configure("users", "the users that the function takes turns with")), c)
+		return rota.Credential{}, rota.Sanitize(s.stop(op, fmt.Errorf("the function made a credential for %s, which isn't one of users", id), rota.Configure("users", "users: the two that the function takes turns with, as it spells them; one is "+id)), c)
 	}
 	return c, nil
 }
