@@ -96,7 +96,7 @@ func (v *view) leavesDrift(d Decision) bool {
 // work, and a new one would need its place.
 func (v *view) drifted() []rota.Remedy {
 	if !v.Traits.Overlap() || v.hasPrevious && !v.previous.Ours() {
-		return keepOrReplace(v.Secret)
+		return keepOrReplace(v.Secret, v.Traits)
 	}
 	return v.refusedCurrent()
 }

@@ -128,12 +128,14 @@ func unlock(c rota.Issued) rota.Remedy {
 }
 
 // keepOrReplace returns the remedies if someone set another credential than the one
-// in the store, and there's no place for both.
-func keepOrReplace(secret string) []rota.Remedy {
-	return []rota.Remedy{
-		{Action: rota.RemedyAdoptGiven, Secret: secret, Text: "to keep the one in force"},
-		{Action: rota.RemedyRotate, Secret: secret, Text: "to replace it"},
+// in the store, and there's no place for both. An issuer that needs the one in use
+// can't replace one that nobody has handed in.
+func keepOrReplace(secret string, traits rota.Traits) []rota.Remedy {
+	keep := rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: secret, Text: "to keep the one in force"}
+	if traits.FromCurrent && !traits.Overlap() {
+		return []rota.Remedy{keep}
 	}
+	return []rota.Remedy{keep, {Action: rota.RemedyRotate, Secret: secret, Text: "to replace it"}}
 }
 
 // refusedCurrent returns the remedies for a current credential that the issuer

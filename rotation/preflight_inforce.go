@@ -78,5 +78,5 @@ func (h held) notInForce(s *Secret) []rota.Remedy {
 	if !h.adopted {
 		return []rota.Remedy{{Action: rota.RemedyAdoptGiven, Secret: s.Name, Text: "with the one in force"}}
 	}
-	return keepOrReplace(s.Name)
+	return keepOrReplace(s.Name, s.Issuer.Traits())
 }

@@ -253,6 +253,6 @@ func (t *turn) wasAsked() bool {
 func (t *turn) changedOutside() error {
 	return &rota.Error{
 		Op: "see which credential is in force", Class: rota.ClassStop, Err: fmt.Errorf("none of the credentials in the store logs in: someone changed it outside Rota: %w", rota.ErrConflict),
-		Remedies: keepOrReplace(t.s.Name),
+		Remedies: keepOrReplace(t.s.Name, t.s.Issuer.Traits()),
 	}
 }

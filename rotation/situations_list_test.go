@@ -228,6 +228,7 @@ func drifts() []situation {
 		sit("a password that's on its way may be in force", served(), at(10), single, asks, pending("A", 10, func(vp *rotation.VersionProgress) { vp.SetBegunAt = at(10) })),
 		sit("a password isn't in force", served(), at(10), single, drifted),
 		sit("a password isn't in force, and the next one is due", served(), at(90), single, drifted),
+		sit("a password isn't in force, and the next one is made from it", served(), at(90), single, drifted, traits(func(t *rota.Traits) { t.FromCurrent = true })),
 		sit("a role's password isn't in force", served(), at(10), pair, drifted),
 		sit("a role's password isn't in force, and the other's is due", served(), at(90), pair, drifted),
 		sit("a role's password isn't in force, and the previous role is in use", rotated(rota.Use{Evidence: rota.EvidenceRecorded, At: at(99)}), at(100), pair, drifted),

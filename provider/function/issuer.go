@@ -128,9 +128,14 @@ func (s *Credentials) create(ctx context.Context, op, version string, current ro
 	}
 	c := put.Only(s.cfg.Fields...)
 	for _, name := range s.cfg.Fields {
-		if c.Field(name) == "" {
-			return rota.Credential{}, rota.Sanitize(s.stop(op, fmt.Errorf("the function's value has no field %s, or it's empty", name), rota.Configure("fields", provider.Said("those that the function writes: "+strings.Join(put.Names(), ", ")))), *put)
+		if c.Field(name) != "" {
+			continue
 		}
+		remedies := rota.Configure("fields", provider.Said("those that the function writes: "+strings.Join(put.Names(), ", ")))
+		if current.Field(name) == "" {
+			remedies = append([]rota.Remedy{{Action: rota.RemedyAdoptGiven, Text: "with the one in use and its " + name}}, remedies...)
+		}
+		return rota.Credential{}, rota.Sanitize(s.stop(op, fmt.Errorf("the function's value has no field %s, or it's empty", name), remedies), *put)
 	}
 	id := s.CredentialID(c)
 	if !showable(id) {

@@ -163,6 +163,15 @@ func TestWhatAFunctionMayPut(t *testing.T) {
 	}
 }
 
+// A credential that was handed in without a field goes on without it.
+func TestACredentialHandedInWithoutAField(t *testing.T) {
+	f, c := start(t, nil)
+	f.SetPassword("orders", current)
+	issuer := c.Credentials(function.CredentialConfig{Name: "prod/orders-db", Fields: []string{"engine", "username", "password", "masterarn"}})
+	_, err := issuer.Create(t.Context(), rota.CreateRequest{Current: credential("orders", current)})
+	wrong(t, err, rota.ClassStop, "no field masterarn", "adopt", "its masterarn", "engine, host, password, username")
+}
+
 func TestListenAddresses(t *testing.T) {
 	for listen, right := range map[string]bool{
 		"127.0.0.1:9001": true, "[::1]:9001": true, "localhost:9001": false, "127.0.0.1:0": false, "127.0.0.1:http": false, "127.0.0.1:70000": false,
