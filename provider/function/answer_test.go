@@ -1,6 +1,7 @@
 package function_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -38,6 +39,36 @@ func TestFailuresInTheRuntimeEmulator(t *testing.T) {
 		fmt.Fprint(w, `{"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited"}`)
 	})
 	wrong(t, test(t, issuer, inUse), rota.ClassWait, "502", "Runtime.ExitError: Runtime exited")
+}
+
+// Lambda's runtime emulator doesn't survive two calls at once.
+func TestOneCallAtATime(t *testing.T) {
+	f, c := start(t, nil)
+	issuer := orders(f, c)
+	entered, release, over := make(chan struct{}), make(chan struct{}), make(chan error)
+	f.Answer("POST", "", func(w http.ResponseWriter, _ *http.Request) {
+		close(entered)
+		<-release
+		fmt.Fprint(w, "null")
+	})
+	set := func(ctx context.Context) error {
+		return issuer.Set(ctx, rota.SetRequest{Credential: credential("orders", current)})
+	}
+	go func() { over <- set(t.Context()) }()
+	<-entered
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	wrong(t, set(ctx), rota.ClassWait, "an earlier call of the function isn't over")
+	if n := len(f.Requests()); n != 1 {
+		t.Errorf("the function was called %d times", n)
+	}
+	close(release)
+	if err := <-over; err != nil {
+		t.Error(err)
+	}
+	if err := set(t.Context()); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
 }
 
 // What answers 200 to everything isn't taken for a function that tested.

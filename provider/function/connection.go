@@ -60,6 +60,7 @@ type Connection struct {
 	client  *http.Client
 	signer  *v4.Signer
 	manager *manager
+	turn    chan struct{} // one call at a time; nil for AWS's Lambda, which takes any number
 
 	partition, region, account string // of the function, and of the ARNs that it's shown
 }
@@ -73,7 +74,9 @@ func New(name string, cfg Config) (*Connection, error) {
 		cfg.Timeout = DefaultTimeout
 	}
 	c := &Connection{name: name, cfg: cfg, url: cfg.URL, region: "us-east-1", partition: "aws", account: "000000000000", signer: v4.NewSigner()}
-	if cfg.ARN != "" {
+	if cfg.ARN == "" {
+		c.turn = make(chan struct{}, 1) // two at once end Lambda's runtime emulator
+	} else {
 		a, err := functionARN(cfg.ARN)
 		if err != nil {
 			return nil, fmt.Errorf("connection %s: arn: %w", name, err)

@@ -32,12 +32,15 @@ func (c *Connection) step(ctx context.Context, op, step string, e *entry, user s
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	if e.turn != nil {
+	for _, turn := range []chan struct{}{c.turn, e.turn} {
+		if turn == nil {
+			continue
+		}
 		select {
-		case e.turn <- struct{}{}:
-			defer func() { <-e.turn }()
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
 		case <-ctx.Done():
-			return fail(rota.ClassWait, fmt.Errorf("another step of the same secret is running: %w", ctx.Err()), nil)
+			return fail(rota.ClassWait, fmt.Errorf("an earlier call of the function isn't over: %w", ctx.Err()), rota.Outside("see in the function's log what it's busy with"))
 		}
 	}
 	hide, err := c.manager.show(ctx, e)
@@ -124,7 +127,7 @@ func (c *Connection) notInvoked(fail func(rota.Class, error, []rota.Remedy) erro
 	case http.StatusTooManyRequests:
 		remedies = rota.Outside("raise the concurrency of " + c.named() + ", if this goes on")
 	default:
-		remedies = rota.Outside("see what answers at the url of connection " + c.name)
+		remedies = rota.Outside("see what answers at the url of connection " + c.name + ", and the function's log")
 		if status == http.StatusBadRequest && said == "" && c.cfg.ARN == "" {
 			// That's how Lambda's runtime emulator says that it's still busy.
 			class, remedies = rota.ClassWait, rota.Outside("see in the function's log whether it's still busy with an earlier call: Lambda's runtime emulator takes one at a time")
