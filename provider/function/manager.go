@@ -33,7 +33,8 @@ type manager struct {
 	mu          sync.Mutex
 	entries     []*entry // of the steps that run
 	server      *http.Server
-	certificate *tls.Config // the last one that could be read
+	listener    net.Listener // the server's, which doesn't close it if it has just been started
+	certificate *tls.Config  // the last one that could be read
 }
 
 func newManager(connection string, cfg Config) *manager {
@@ -114,7 +115,7 @@ func (m *manager) show(ctx context.Context, e *entry) (hide func(), err error) {
 				rota.Outside(fmt.Sprintf("free %s, or set listen of connection %s to another address of this machine, and tell the function", m.cfg.Listen, m.connection)))
 		}
 		server := &http.Server{Handler: m, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, TLSConfig: certificate, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
-		m.server, m.port = server, listener
+		m.server, m.listener = server, listener
 		go func() { // ends with Close
 			if certificate != nil {
 				_ = server.ServeTLS(listener, "", "")
@@ -138,8 +139,8 @@ func (m *manager) hide(e *entry) {
 	}
 	if len(m.entries) == 0 && m.server != nil {
 		_ = m.server.Close()
-		_ = m.port.Close() // the server doesn't know it yet if it has only just been started
-		m.server, m.port = nil, nil
+		_ = m.listener.Close()
+		m.server, m.listener = nil, nil
 	}
 }
 

@@ -187,3 +187,14 @@ func TestListenAddresses(t *testing.T) {
 		t.Errorf("localhost with a certificate: %v", err)
 	}
 }
+
+// What listened for a moment is gone when the next step begins.
+func TestListeningAgainAtOnce(t *testing.T) {
+	f, c := start(t, nil)
+	issuer := orders(f, c).(rota.Preflighter)
+	for range 300 {
+		if found := issuer.Preflight(t.Context()); !found[0].OK {
+			t.Fatalf("the preflight finds %+v", found[0])
+		}
+	}
+}
