@@ -47,14 +47,33 @@ func (s *Server) invoke(ctx context.Context, j job, step string) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("the rotation function's endpoint answered %s", resp.Status)
 	}
-	if resp.Header.Get("X-Amz-Function-Error") == "" {
+	kind := failure(resp.Header.Get("X-Amz-Function-Error"), body)
+	if kind == "" {
 		return nil
 	}
-	var failure struct {
-		ErrorType string `json:"errorType"`
+	return rota.WithRemedies(fmt.Errorf("the rotation function failed: %s", kind), rota.Outside("look at the function's log"))
+}
+
+// failure is the type of the error in an answer, "" if the function succeeded. Lambda
+// marks a failure in a header. Its runtime emulator doesn't: there, only the body
+// differs.
+func failure(mark string, body []byte) string {
+	body = bytes.TrimSpace(body)
+	var said struct {
+		ErrorType    string          `json:"errorType"`
+		ErrorMessage json.RawMessage `json:"errorMessage"`
 	}
-	if json.Unmarshal(body, &failure) != nil || failure.ErrorType == "" || len(failure.ErrorType) > 100 {
-		failure.ErrorType = resp.Header.Get("X-Amz-Function-Error")
+	valid := len(body) == 0 || json.Valid(body)
+	_ = json.Unmarshal(body, &said) // what isn't an object says nothing
+	switch {
+	case said.ErrorType != "" && len(said.ErrorType) <= 100:
+		return said.ErrorType
+	case mark != "":
+		return mark
+	case said.ErrorType != "", said.ErrorMessage != nil:
+		return "an error without a type"
+	case !valid: // such as "Task timed out"
+		return "an answer that isn't JSON"
 	}
-	return rota.WithRemedies(fmt.Errorf("the rotation function failed: %s", failure.ErrorType), rota.Outside("look at the function's log"))
+	return ""
 }

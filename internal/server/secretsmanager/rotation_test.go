@@ -74,6 +74,9 @@ func (f *function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Amz-Function-Error", "Unhandled")
 		_, _ = w.Write([]byte(`{"errorMessage":"the password is hush","errorType":"ValueError"}`))
 		return
+	case "emulated":
+		_, _ = w.Write([]byte(`{"errorMessage":"the password is hush","errorType":"ValueError"}`))
+		return
 	case "idle":
 		return
 	}
@@ -212,7 +215,7 @@ func TestAFunctionRotatesInFourSteps(t *testing.T) {
 }
 
 func TestAFailedStepIsRetried(t *testing.T) {
-	for _, failure := range []string{"status", "function"} {
+	for _, failure := range []string{"status", "function", "emulated"} {
 		t.Run(failure, func(t *testing.T) {
 			e, f := startRotating(t, secretsmanager.Options{})
 			e.create("a", "old")
