@@ -217,7 +217,7 @@ func (s *SecretIDs) LastUsed(ctx context.Context, accessor string) (rota.Use, er
 		return rota.Use{}, err
 	}
 	if !there || one.Uses == 0 {
-		return rota.Use{Remedies: rota.Configure("num_uses", "a number far above the logins that there will be, such as 1000000: Vault notes the use of a secret id only if it counts it")}, nil
+		return rota.Use{Remedies: rota.Configure("num_uses", "set num_uses to a number far above the logins that there will be, such as 1000000: Vault notes the use of a secret id only if it counts it")}, nil
 	}
 	use := rota.Use{Evidence: rota.EvidenceRecorded}
 	if one.Updated.After(one.Created) {
@@ -263,14 +263,14 @@ func (s *SecretIDs) Preflight(ctx context.Context) []rota.Finding {
 	case !role.Bind:
 		err = rota.WithRemedies(errors.New("the role takes no secret ids: bind_secret_id is off"), rota.Outside("set bind_secret_id on the role"))
 	case role.TTL > 0 && s.TTL > secondsOf(role.TTL):
-		err = rota.WithRemedies(fmt.Errorf("the role's secret_id_ttl allows %s at most", rota.FormatDuration(secondsOf(role.TTL))), rota.Configure("ttl", rota.FormatDuration(secondsOf(role.TTL))))
+		err = rota.WithRemedies(fmt.Errorf("the role's secret_id_ttl allows %s at most", rota.FormatDuration(secondsOf(role.TTL))), rota.Configure("ttl", "ttl: "+rota.FormatDuration(secondsOf(role.TTL))))
 	case role.Uses > 0 && s.NumUses > role.Uses:
-		err = rota.WithRemedies(fmt.Errorf("the role's secret_id_num_uses allows %d at most", role.Uses), rota.Configure("num_uses", fmt.Sprint(role.Uses)))
+		err = rota.WithRemedies(fmt.Errorf("the role's secret_id_num_uses allows %d at most", role.Uses), rota.Configure("num_uses", fmt.Sprintf("num_uses: %d", role.Uses)))
 	case s.NumUses == 0 && role.Uses > 0 && role.Uses < minUses:
 		err = rota.WithRemedies(fmt.Errorf("the role's secret_id_num_uses ends a secret id after %d logins, Rota's own among them", role.Uses), rota.Outside("set secret_id_num_uses of the role to 0 or 1000000"))
 	case s.NumUses == 0 && role.Uses == 0:
 		f := provider.Warned(check, "Vault notes no use of its secret ids, so only a person can have the previous one destroyed before it expires", "")
-		f.Remedies = rota.Configure("num_uses", "1000000")
+		f.Remedies = rota.Configure("num_uses", "num_uses: 1000000")
 		return append(findings, f)
 	}
 	return append(findings, provider.Found(check, "", err))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -43,14 +44,19 @@ type snapshot struct {
 	values  values // nil if there are none
 	version int64  // of KV v2, 0 if it has none yet
 	created time.Time
+	ends    time.Time // when Vault deletes that version by itself; zero for never
+	// deleted means that its values can be undeleted.
+	deleted bool
 }
 
 // versioned is what a KV v2 engine answers.
 type versioned struct {
 	Data     values `json:"data"`
 	Metadata struct {
-		Version int64     `json:"version"`
-		Created time.Time `json:"created_time"`
+		Version   int64     `json:"version"`
+		Created   time.Time `json:"created_time"`
+		Deleted   string    `json:"deletion_time"` // may be in the future
+		Destroyed bool      `json:"destroyed"`
 	} `json:"metadata"`
 }
 
@@ -66,6 +72,16 @@ func (c *Connection) read(ctx context.Context, e Entry) (snapshot, error) {
 		}
 		return s, err
 	}
+	return c.readVersioned(ctx, k)
+}
+
+// readVersion reads one version of an entry of KV v2, which needn't be the latest.
+func (c *Connection) readVersion(ctx context.Context, e Entry, version int64) (snapshot, error) {
+	n := strconv.FormatInt(version, 10)
+	return c.readVersioned(ctx, call{op: "read version " + n + " of " + e.String(), method: http.MethodGet, path: e.data(), params: map[string]string{"version": n}})
+}
+
+func (c *Connection) readVersioned(ctx context.Context, k call) (snapshot, error) {
 	var v versioned
 	r, err := c.do(ctx, k, &v)
 	if isAbsent(err) {
@@ -75,7 +91,8 @@ func (c *Connection) read(ctx context.Context, e Entry) (snapshot, error) {
 		}
 		v.Data, err = nil, nil
 	}
-	return snapshot{values: v.Data, version: v.Metadata.Version, created: v.Metadata.Created.UTC()}, err
+	ends, _ := time.Parse(time.RFC3339, v.Metadata.Deleted)
+	return snapshot{values: v.Data, version: v.Metadata.Version, created: v.Metadata.Created.UTC(), ends: ends, deleted: v.Data == nil && !ends.IsZero() && !v.Metadata.Destroyed}, err
 }
 
 // isAbsent reports whether Vault says that there's nothing at a path. That nothing
@@ -195,7 +212,14 @@ func (c *Connection) checkEngine(ctx context.Context, e Entry) error {
 		delete(c.kv.known, e.Mount) // it may be upgraded
 		c.kv.mu.Unlock()
 		return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassStop,
-			Err: fmt.Errorf("it's a KV engine of version %d, and rota.yaml says %d", version, e.Version), Remedies: rota.Configure("version", fmt.Sprint(version))}
+			Err: &otherEngine{version, e.Version}, Remedies: rota.Configure("version", fmt.Sprintf("version: %d", version))}
 	}
 	return nil
+}
+
+// otherEngine is a KV engine of another version than rota.yaml says.
+type otherEngine struct{ is, want int }
+
+func (o *otherEngine) Error() string {
+	return fmt.Sprintf("it's a KV engine of version %d, and rota.yaml says %d", o.is, o.want)
 }

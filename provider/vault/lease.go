@@ -126,7 +126,7 @@ const leaseSlack = 2 * time.Minute
 func (l *Leases) tooShort(op string, most time.Duration) error {
 	return &rota.Error{System: l.Connection.system(), Connection: l.Connection.name, Op: op, Class: rota.ClassStop,
 		Err:      fmt.Errorf("the role allows %s at most, and ttl is %s", rota.FormatDuration(most.Round(time.Second)), rota.FormatDuration(l.TTL)),
-		Remedies: append(rota.Configure("ttl", rota.FormatDuration(most.Round(time.Minute))), rota.Outside("raise max_ttl of the role and of the engine's mount")...)}
+		Remedies: append(rota.Configure("ttl", "ttl: "+rota.FormatDuration(most.Truncate(time.Minute))), rota.Outside("raise max_ttl of the role and of the engine's mount")...)}
 }
 
 // fields are the credential's, from an answer's data.

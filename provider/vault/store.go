@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
-	"path"
 	"slices"
 	"time"
 
@@ -41,6 +39,8 @@ type state struct {
 	// Current is the version that the entry held when it had that serial number.
 	Current string `json:"current,omitempty"`
 	Serial  int64  `json:"serial,omitempty"`
+	// At is when the entry's version of that number was written.
+	At time.Time `json:"at,omitzero"`
 	// Next are promotions that were begun: once the entry has the serial number and
 	// holds the version's value, that's the current one.
 	Next      []promotion `json:"next,omitempty"`
@@ -63,27 +63,36 @@ type promotion struct {
 // both is what the two entries hold.
 type both struct {
 	state
-	serial  int64 // of State
-	entry   snapshot
-	current string // "" for none
+	serial       int64 // of State
+	stateCreated time.Time
+	stateEnds    time.Time // when Vault deletes it; zero for never
+	entry        snapshot
+	current      string // "" for none
 }
 
 // load reads both entries, and finds out which version is current. What looks like
 // somebody else's value may be one that was promoted between the two reads: then the
 // state has changed.
 func (s *Store) load(ctx context.Context) (both, error) {
+	var b both
 	before := int64(-1)
 	for range maxStoreRaces {
-		b, err := s.look(ctx)
+		var err error
+		b, err = s.look(ctx)
 		if err != nil {
 			return both{}, err
 		}
-		if _, known := b.Versions[b.current]; known || b.current == "" || b.serial == before {
+		if _, known := b.Versions[b.current]; !b.outdated() && (known || b.current == "" || b.serial == before) {
 			return b, nil
 		}
 		before = b.serial
 	}
-	return both{}, s.failed("read both entries", errRace)
+	failed := &rota.Error{System: s.Connection.system(), Connection: s.Connection.name, Op: "read " + s.Entry.String(), Class: rota.ClassWait, Err: errRace}
+	if b.outdated() {
+		failed.Err = errOutdated
+		failed.Remedies = rota.Outside("set the address of connection " + s.Connection.name + " to the active server: this one lags behind")
+	}
+	return both{}, failed
 }
 
 // look is one look at both entries.
@@ -96,22 +105,45 @@ func (s *Store) look(ctx context.Context) (both, error) {
 	if err != nil {
 		return both{}, err
 	}
-	b := both{serial: was.version, entry: entry}
+	b := both{serial: was.version, stateCreated: was.created, stateEnds: was.ends, entry: entry}
 	if text, ok := was.values[stateKey]; ok {
 		if json.Unmarshal(text, &b.state) != nil {
 			return both{}, s.Connection.refuse("read "+s.State.String(), "restore an earlier version of the entry: somebody else wrote it", errUnreadable)
 		}
+	} else if was.values == nil && was.version > 0 {
+		return both{}, s.Connection.refuse("read "+s.State.String(), "vault kv undelete it, or delete its metadata to begin anew: Rota then knows neither the previous credential nor the pending one", errors.New("all versions of the secret were deleted with it"))
 	} else if len(was.values) > 0 {
 		return both{}, s.Connection.refuse("read "+s.State.String(), "choose another state_path: this entry is somebody else's", errors.New("it doesn't hold a secret's versions"))
 	}
 	if b.Versions == nil {
 		b.Versions, b.Labels = map[string]kept{}, map[rota.Label]string{}
 	}
+	if b.outdated() {
+		return b, nil
+	}
+	b.startOver()
+	for _, n := range b.overtaken() {
+		done, err := s.held(ctx, n.Serial, b.Versions[n.To])
+		if err != nil {
+			return both{}, err
+		}
+		if done {
+			b.became(n.To, n.Serial)
+		}
+	}
 	b.current, err = b.holds()
 	if err != nil {
 		return both{}, s.Connection.refuse("read "+s.Entry.String(), "vault kv undelete it, or write its value again", err)
 	}
 	return b, nil
+}
+
+// held reports whether an older version of the entry held a value. One that isn't
+// there any more may have: then whoever wrote the next one wanted it gone, and a value
+// that was replaced is never taken for a new one.
+func (s *Store) held(ctx context.Context, serial int64, v kept) (bool, error) {
+	was, err := s.Connection.readVersion(ctx, s.Entry, serial)
+	return was.values == nil || v.is(was.values), err
 }
 
 // stateKey is the only key of the State entry.
@@ -161,7 +193,7 @@ const maxStoreRaces = 16
 // returns the version to promote, "" for none, and false if there's nothing to do. It's
 // called again if somebody else wrote meanwhile.
 func (s *Store) change(ctx context.Context, plan func(*both) (promote string, changes bool, err error)) error {
-	if err := s.Connection.checkEngine(ctx, s.Entry); err != nil {
+	if err := s.checkEngine(ctx); err != nil {
 		return err
 	}
 	var err error
@@ -172,6 +204,9 @@ func (s *Store) change(ctx context.Context, plan func(*both) (promote string, ch
 	}
 	return err
 }
+
+// errOutdated is an answer from before something that the state knows.
+var errOutdated = errors.New("the answer is older than what was read or written before")
 
 // errRace is a write that came too late.
 var errRace = fmt.Errorf("somebody else keeps writing it: %w", rota.ErrConflict)
@@ -186,8 +221,8 @@ func (s *Store) try(ctx context.Context, plan func(*both) (string, bool, error))
 	if err != nil || !changes {
 		return err
 	}
-	if to != "" {
-		b.Next = append(b.Next, promotion{to, b.entry.version + 1})
+	if next := (promotion{to, b.entry.version + 1}); to != "" && !slices.Contains(b.Next, next) {
+		b.Next = append(b.Next, next)
 	}
 	if err := s.save(ctx, &b); err != nil || to == "" {
 		return err
@@ -214,47 +249,3 @@ func raced(err error) error {
 	}
 	return err
 }
-
-// save writes the state, without the versions that nobody needs any more, and destroys
-// what the entry's own history has of those.
-func (s *Store) save(ctx context.Context, b *both) error {
-	for id, v := range b.Versions {
-		if b.wanted(id) {
-			continue
-		}
-		if err := s.destroy(ctx, v.Serials, b.entry.version); err != nil {
-			return err
-		}
-		delete(b.Versions, id)
-	}
-	if b.serial == 0 {
-		k := call{op: "keep only the latest version of " + s.State.String(), method: http.MethodPost, path: s.metadata(), body: map[string]any{"max_versions": 1, "cas_required": true}, allow: "create and update"}
-		if _, err := s.Connection.do(ctx, k, nil); err != nil {
-			return err
-		}
-	}
-	b.ChangedAt = s.Connection.cfg.Now().UTC()
-	text, err := json.Marshal(b.state)
-	if err != nil {
-		return err
-	}
-	var all []rota.Credential
-	for _, v := range b.Versions {
-		all = append(all, rota.NewCredential(v.Fields))
-	}
-	err = s.Connection.write(ctx, s.State, snapshot{version: b.serial}, values{stateKey: text}, all...)
-	return raced(err)
-}
-
-// destroy destroys versions of the entry, but for its latest.
-func (s *Store) destroy(ctx context.Context, serials []int64, latest int64) error {
-	serials = slices.DeleteFunc(slices.Clone(serials), func(n int64) bool { return n == latest })
-	if len(serials) == 0 {
-		return nil
-	}
-	_, err := s.Connection.do(ctx, call{op: "destroy old versions of " + s.Entry.String(), method: http.MethodPost, path: s.destroyed(), body: map[string]any{"versions": serials}}, nil)
-	return err
-}
-
-func (s *Store) metadata() string  { return path.Join(s.State.Mount, "metadata", s.State.Path) }
-func (s *Store) destroyed() string { return path.Join(s.Entry.Mount, "destroy", s.Entry.Path) }

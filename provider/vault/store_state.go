@@ -1,22 +1,28 @@
 package vault
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rota-dev/rota"
 )
 
 // holds returns the version whose value the entry holds. One that somebody else wrote
-// is named after its serial number.
+// is named after its serial number, and after its time too if there was one of that
+// number before: whoever deletes an entry's metadata makes Vault count from 1 again.
 func (b *both) holds() (string, error) {
 	if b.entry.values == nil {
 		if b.Current != "" {
-			return "", errors.New("somebody deleted the current value")
+			return "", errDeleted
 		}
 		return "", nil
+	}
+	if b.Current != "" && b.Serial == b.entry.version {
+		return b.Current, nil
 	}
 	for _, n := range b.Next {
 		if v, known := b.Versions[n.To]; known && n.Serial == b.entry.version && v.is(b.entry.values) {
@@ -26,7 +32,48 @@ func (b *both) holds() (string, error) {
 	if v, known := b.Versions[b.Current]; known && v.is(b.entry.values) {
 		return b.Current, nil
 	}
-	return fmt.Sprintf("kv-%d", b.entry.version), nil
+	id := fmt.Sprintf("kv-%d", b.entry.version)
+	if _, taken := b.Versions[id]; taken {
+		id += fmt.Sprintf("-%d", b.entry.created.UnixNano())
+	}
+	return id, nil
+}
+
+// errDeleted is an entry without its current value.
+var errDeleted = errors.New("the current value was deleted")
+
+// outdated reports whether the entry is older than what the state knows of it: the
+// answer came from a server that lags behind.
+func (b *both) outdated() bool {
+	return b.entry.version > 0 && b.entry.version < b.Serial && !b.entry.created.After(b.stateCreated)
+}
+
+// startOver forgets the entry's serial numbers if its metadata was deleted since, so
+// that Vault counts from 1 again.
+func (b *both) startOver() {
+	same := b.At.IsZero() || b.entry.values == nil || b.entry.created.Equal(b.At)
+	if b.entry.version > b.Serial || b.entry.version == b.Serial && same {
+		return
+	}
+	for id, v := range b.Versions {
+		v.Serials = nil
+		b.Versions[id] = v
+	}
+	b.Serial, b.Next = 0, nil
+}
+
+// overtaken are the promotions that were begun, and whose serial number the entry has
+// passed without the state knowing how they ended, in their order.
+func (b *both) overtaken() []promotion {
+	var out []promotion
+	for _, n := range b.Next {
+		past := n.Serial < b.entry.version || n.Serial == b.entry.version && b.entry.values == nil
+		if _, known := b.Versions[n.To]; known && past && n.Serial > b.Serial {
+			out = append(out, n)
+		}
+	}
+	slices.SortFunc(out, func(x, y promotion) int { return cmp.Compare(x.Serial, y.Serial) })
+	return out
 }
 
 // is reports whether an entry holds just this version.
@@ -53,31 +100,32 @@ func (b *both) settle() {
 	if b.current == "" {
 		return
 	}
-	v, known := b.Versions[b.current]
-	if !known {
-		v = b.foreign()
+	if _, known := b.Versions[b.current]; !known {
+		b.Versions[b.current] = b.foreign()
 	}
-	if !slices.Contains(v.Serials, b.entry.version) {
-		v.Serials = append(v.Serials, b.entry.version)
-	}
-	b.Versions[b.current] = v
-	if b.current != b.Current {
-		b.promoted()
-	}
-	b.Current, b.Serial = b.current, b.entry.version
+	b.became(b.current, b.entry.version)
+	b.At = b.entry.created
 	b.Next = slices.DeleteFunc(b.Next, func(n promotion) bool { return n.Serial <= b.entry.version })
 }
 
-// promoted moves the labels that follow AWSCURRENT.
-func (b *both) promoted() {
-	delete(b.Labels, rota.LabelPrevious)
-	if b.Current == "" {
-		return
+// became notes that the entry's serial number holds a version, and moves the labels
+// that follow AWSCURRENT.
+func (b *both) became(id string, serial int64) {
+	v := b.Versions[id]
+	if !slices.Contains(v.Serials, serial) {
+		v.Serials = append(v.Serials, serial)
 	}
-	b.Labels[rota.LabelPrevious] = b.Current
-	if b.Labels[rota.LabelPending] == b.Current {
-		delete(b.Labels, rota.LabelPending)
+	b.Versions[id] = v
+	if id != b.Current {
+		delete(b.Labels, rota.LabelPrevious)
+		if b.Current != "" {
+			b.Labels[rota.LabelPrevious] = b.Current
+			if b.Labels[rota.LabelPending] == b.Current {
+				delete(b.Labels, rota.LabelPending)
+			}
+		}
 	}
+	b.Current, b.Serial, b.At = id, serial, time.Time{}
 }
 
 // holder returns the version that has a label, "" for none.

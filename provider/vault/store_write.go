@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
@@ -68,17 +69,37 @@ func (s *Store) Move(ctx context.Context, r rota.MoveRequest) error {
 	})
 }
 
+// checkEngine makes sure that the mount is a KV engine of version 2: a store takes no
+// other.
+func (s *Store) checkEngine(ctx context.Context) error {
+	err := s.Connection.checkEngine(ctx, s.Entry)
+	if other, ok := errors.AsType[*otherEngine](err); ok {
+		return s.Connection.refuse("find the KV engine at "+s.Entry.Mount, "name another mount, or upgrade this one: vault kv enable-versioning "+s.Entry.Mount, fmt.Errorf("it's a KV engine of version %d, and a store needs version 2", other.is))
+	}
+	return err
+}
+
 // Preflight implements [rota.Preflighter].
 func (s *Store) Preflight(ctx context.Context) []rota.Finding {
 	findings, ok := s.Connection.preflight(ctx, s.needs())
 	if !ok {
 		return findings
 	}
-	err := s.Connection.checkEngine(ctx, s.Entry)
+	err := s.checkEngine(ctx)
+	var b both
 	if err == nil {
-		_, err = s.load(ctx)
+		b, err = s.load(ctx)
 	}
-	return append(findings, provider.Found("keep versions in "+s.Entry.String()+" and "+s.State.String(), "", err))
+	findings = append(findings, provider.Found("keep versions in "+s.Entry.String()+" and "+s.State.String(), "", err))
+	for _, x := range []struct {
+		e    Entry
+		ends time.Time
+	}{{s.Entry, b.entry.ends}, {s.State, b.stateEnds}} {
+		if !x.ends.IsZero() && err == nil {
+			findings = append(findings, provider.Warned("Vault keeps "+x.e.String(), "it deletes what's there by itself at "+x.ends.UTC().Format("2006-01-02 15:04 UTC"), "set delete_version_after of the entry and of the engine to 0s, and write the entry again"))
+		}
+	}
+	return findings
 }
 
 // needs are the permissions for both entries.

@@ -1,6 +1,7 @@
 package vaulttest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -14,11 +15,13 @@ type entry struct {
 	required bool // cas_required
 	most     any  // max_versions
 	custom   map[string]any
+	lasts    time.Duration // delete_version_after
 }
 
 type version struct {
 	data      map[string]any // nil if it's deleted or destroyed
 	deleted   string
+	ends      string // when it will be deleted
 	destroyed bool
 	created   time.Time
 }
@@ -55,7 +58,7 @@ func (s *Server) kv(name string, m *mount, rest string, r request) reply {
 			n = len(e.versions)
 		}
 		one := e.versions[n-1]
-		out := map[string]any{"data": one.data, "metadata": map[string]any{"version": n, "created_time": one.created.UTC().Format(time.RFC3339Nano), "deletion_time": one.deleted, "destroyed": one.destroyed}}
+		out := map[string]any{"data": one.data, "metadata": map[string]any{"version": n, "created_time": one.created.UTC().Format(time.RFC3339Nano), "deletion_time": cmp.Or(one.deleted, one.ends), "destroyed": one.destroyed}}
 		if one.data == nil || one.deleted != "" {
 			out["data"] = nil
 			return reply{404, map[string]any{"data": out}}
@@ -77,7 +80,11 @@ func (s *Server) kv(name string, m *mount, rest string, r request) reply {
 		if !ok {
 			return refuse(400, "no data provided")
 		}
-		e.versions = append(e.versions, version{data: content, created: s.now()})
+		made := version{data: content, created: s.now()}
+		if e.lasts > 0 {
+			made.ends = made.created.Add(e.lasts).UTC().Format(time.RFC3339Nano)
+		}
+		e.versions = append(e.versions, made)
 		s.entries[key] = e
 		return data(map[string]any{"version": len(e.versions)})
 	case "data DELETE":
@@ -110,6 +117,8 @@ func (s *Server) kv(name string, m *mount, rest string, r request) reply {
 		}
 		e.required, _ = r.body["cas_required"].(bool)
 		e.most = r.body["max_versions"]
+		after, _ := r.body["delete_version_after"].(string)
+		e.lasts, _ = time.ParseDuration(after)
 		e.custom, _ = r.body["custom_metadata"].(map[string]any)
 		return nothing
 	case "metadata GET":

@@ -17,6 +17,7 @@ func Suite(t *testing.T, b Backend) {
 	t.Run("secret ids keep the contract", func(t *testing.T) { suiteSecretIDs(t, b) })
 	t.Run("leases keep the contract", func(t *testing.T) { suiteLeases(t, b) })
 	t.Run("the store keeps the contract", func(t *testing.T) { suiteStore(t, b) })
+	t.Run("the store outlives what people do to its entries", func(t *testing.T) { suiteStoreHistory(t, b) })
 	t.Run("static roles keep the contract", func(t *testing.T) { suiteStaticRoles(t, b) })
 }
 

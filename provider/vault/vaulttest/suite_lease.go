@@ -83,7 +83,7 @@ func suiteLeases(t *testing.T, b Backend) {
 		l, _ := issuer(t, 48*time.Hour)
 		_, err := l.Create(t.Context(), rota.CreateRequest{})
 		Wrong(t, err, rota.ClassStop, "allows 1d at most", "ttl is 2d")
-		if remedies := rota.RemediesOf(err); remedies[0].Key != "ttl" || remedies[0].Text != "1d" {
+		if remedies := rota.RemediesOf(err); remedies[0].Key != "ttl" || remedies[0].Text != "ttl: 1d" {
 			t.Errorf("remedies %v", remedies)
 		}
 		b.noLease(t, mount+"/creds/"+l.Role)

@@ -167,7 +167,7 @@ func suiteStore(t *testing.T, b Backend) {
 		must(t, promote(s, "", "rota-1"))
 		b.Do(t, http.MethodDelete, mount+"/data/"+s.Entry.Path, nil)
 		_, err := s.Describe(t.Context())
-		Wrong(t, err, rota.ClassStop, "deleted the current value", "undelete")
+		Wrong(t, err, rota.ClassStop, "current value was deleted", "undelete")
 		b.Do(t, http.MethodPost, mount+"/undelete/"+s.Entry.Path, map[string]any{"versions": []int{1}})
 		if holders(t, s)[rota.LabelCurrent] != "rota-1" {
 			t.Error("it isn't current again")
