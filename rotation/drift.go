@@ -75,8 +75,12 @@ func ruleTakesOver(v *view) (Decision, bool) {
 func (v *view) canDrift() bool {
 	shown := v.Lists && v.Traits.IssuerChooses
 	settled := !v.hasPending && v.Progress.Rollback == nil // else the one on its way may be in force
-	return v.hasCurrent && v.current.Ours() && settled && !shown && !v.Traits.Manual && v.Traits.Lifetime == 0
+	return v.hasCurrent && v.current.Ours() && settled && !shown && endsEarly(v.Traits) && !v.ended(v.current)
 }
+
+// endsEarly reports whether a credential may stop working before Rota retires it. One
+// that expires can't, unless the issuer can revoke it: so can others.
+func endsEarly(t rota.Traits) bool { return !t.Manual && (t.Lifetime == 0 || t.Revocable) }
 
 // leavesDrift reports whether a decision would leave drift as it is, unnoticed, or
 // lock out whoever uses the credential in force.
@@ -182,9 +186,17 @@ func (t *turn) inForce() (asked, drifted bool, unverified *Unverified) {
 }
 
 // looksDaily reports whether the secret's current credential can drift or be taken
-// away, so that it's looked at once a day.
+// away, so that it's looked at once a day or more often.
 func (t *turn) looksDaily() bool {
-	traits := t.s.Issuer.Traits()
 	_, ok := t.seen.credential(rota.LabelCurrent)
-	return ok && !traits.Manual && traits.Lifetime == 0
+	return ok && endsEarly(t.s.Issuer.Traits())
+}
+
+// lookEvery is how often that is: more often than daily where a day is a long time in
+// a credential's life.
+func (t *turn) lookEvery() time.Duration {
+	if life := t.s.Issuer.Traits().Lifetime; life > 0 {
+		return min(rota.Day, life/8)
+	}
+	return rota.Day
 }

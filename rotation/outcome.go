@@ -175,8 +175,8 @@ func (t *turn) nextAt(s Status, err error) time.Time {
 		return t.Now().Add(rota.Day) // no date changes anything, but somebody outside may
 	case len(t.result.Done) > 0 && s.NextAt.After(soon):
 		return soon // what the outside said may have been from before the steps
-	case t.looksDaily() && s.NextAt.After(t.Now().Add(rota.Day)):
-		return t.Now().Add(rota.Day)
+	case t.looksDaily() && s.NextAt.After(t.Now().Add(t.lookEvery())):
+		return t.Now().Add(t.lookEvery())
 	}
 	return s.NextAt
 }

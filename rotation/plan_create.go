@@ -170,7 +170,9 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 		return v.waits[len(v.waits)-1], true
 	}
 	switch {
-	case v.Traits.Replaces && v.hasCurrent:
+	case v.Traits.Readable && v.hasCurrent && v.Drifted:
+		reason += "; consumers can't log in until they pick it up"
+	case isOneWay(v.Traits) && v.hasCurrent:
 		reason += "; the old one stops working when the new one is made and can't be put back, so consumers can't log in until they pick it up"
 	case !v.Traits.Overlap() && v.hasCurrent:
 		reason += "; the old one stops working when the new one is set, so consumers can't log in until they pick it up; if the new one doesn't pass its test within " +

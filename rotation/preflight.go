@@ -49,7 +49,7 @@ func Preflight(ctx context.Context, s *Secret) []rota.Finding {
 	}
 	if traits := s.Issuer.Traits(); !traits.Overlap() && !traits.Manual {
 		from, instead := rota.StepSet, "alternate between two users, so that the other one stays valid"
-		if traits.Replaces {
+		if isOneWay(traits) {
 			from, instead = rota.StepCreate, "use a kind of credential of which there may be two, so that the other one stays valid"
 		}
 		out = append(out, rota.Finding{

@@ -12,7 +12,7 @@ import (
 // allows that. A new password that's on its way may have replaced it.
 func (s *Secret) preflightInForce(ctx context.Context, h held) []rota.Finding {
 	traits := s.Issuer.Traits()
-	if h.err != nil || h.id == "" || traits.Manual || traits.Lifetime > 0 || h.pending && !traits.Overlap() {
+	if h.err != nil || h.id == "" || !endsEarly(traits) || h.pending && !traits.Overlap() {
 		return nil
 	}
 	f := rota.Finding{Check: "the current credential " + h.id + " is in force"}

@@ -105,8 +105,8 @@ func TestAValueThatWasReplacedOutsideIsTakenOverWithinADay(t *testing.T) {
 	if k.made != 1 || result.Last.Hold != rotation.HoldNone || b.now.Sub(before) > rota.Day {
 		t.Errorf("%d made, after %s: %+v", k.made, b.now.Sub(before), result.Last)
 	}
-	if !strings.Contains(result.Done[0].Reason, "replaced outside Rota") {
-		t.Errorf("the reason is %q", result.Done[0].Reason)
+	if reason := result.Done[0].Reason; !strings.Contains(reason, "replaced outside Rota") || strings.Contains(reason, "put back") || strings.Contains(reason, "stops working") {
+		t.Errorf("the reason is %q", reason)
 	}
 	// The policy counts from then.
 	b.now = b.now.Add(89 * rota.Day)
@@ -114,8 +114,11 @@ func TestAValueThatWasReplacedOutsideIsTakenOverWithinADay(t *testing.T) {
 		t.Error("rotated too early")
 	}
 	b.now = b.now.Add(2 * rota.Day)
-	if b.next(t); k.made != 2 {
+	if result = b.next(t); k.made != 2 {
 		t.Errorf("%d made once it's due", k.made)
+	}
+	if reason := result.Done[0].Reason; !strings.Contains(reason, "can't be put back") {
+		t.Errorf("the reason is %q", reason)
 	}
 	b.inUse(t, k)
 }

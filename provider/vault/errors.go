@@ -89,6 +89,8 @@ func (c *Connection) answered(e *rota.Error, k call, refused *api.ResponseError,
 		e.Class, e.Remedies = rota.ClassWait, rota.Outside("initialize and unseal the server at "+c.host)
 	case a.Status == http.StatusBadRequest, a.Status == http.StatusUnprocessableEntity:
 		e.Remedies = rota.Outside("correct what Vault objects to, in rota.yaml or in Vault at " + k.path)
+	case a.Status == http.StatusInternalServerError:
+		e.Remedies = rota.Outside("see whether Vault reaches the system behind " + k.path + ", and may do there what it's asked to; Vault's log has more")
 	}
 }
 
