@@ -22,7 +22,7 @@ func (s *Secret) preflightInForce(ctx context.Context, h held) []rota.Finding {
 	}
 	inForce, known, err := s.isInForce(ctx, h)
 	switch err = rota.Sanitize(err, h.current); {
-	case known && !inForce && traits.Readable:
+	case known && !inForce && traits.Readable && h.adopted:
 		f.Warning, f.Detail, f.Remedies = true, "it was replaced outside Rota, and the next run delivers the one in force", []rota.Remedy{{Action: rota.RemedyRun, Secret: s.Name}}
 	case known && !inForce:
 		f.Detail, f.Remedies = "it was changed, deactivated or deleted outside Rota", h.notInForce(s)

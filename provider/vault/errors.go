@@ -59,7 +59,8 @@ func (c *Connection) answered(e *rota.Error, k call, refused *api.ResponseError,
 	e.Class, e.Err = rota.ClassOfStatus(a.Status), a
 	switch text := strings.ToLower(a.Message); {
 	case a.Status == http.StatusForbidden && k.token != nil:
-	case a.Status == http.StatusForbidden && (strings.Contains(text, "invalid token") || strings.Contains(text, "bad token")):
+	case a.Status == http.StatusBadRequest && k.token == nil && strings.HasSuffix(text, "invalid token"),
+		a.Status == http.StatusForbidden && (strings.Contains(text, "invalid token") || strings.Contains(text, "bad token")):
 		e.Err = fmt.Errorf("%w: %w", errLogin, a)
 		e.Remedies = rota.Outside("give connection " + c.name + " a valid token: this one is wrong, expired or revoked")
 	case a.Status == http.StatusForbidden:

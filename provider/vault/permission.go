@@ -168,6 +168,12 @@ func (c *Connection) preflightLogin(ctx context.Context) ([]rota.Finding, bool) 
 	if err != nil {
 		return []rota.Finding{provider.Found(check, "", err)}, false
 	}
+	if a.Uses > 0 {
+		return []rota.Finding{provider.Warned(check, fmt.Sprintf("its token is good for %d more calls, and each of Rota's counts", a.Uses), "give it no limit of uses: token_num_uses of a login's role, or -use-limit of a token")}, true
+	}
+	if given && a.Orphan != nil && !*a.Orphan {
+		return []rota.Finding{provider.Warned(check, "Vault revokes it together with the token that made it, such as that of a person's login", "make it with vault token create -orphan, or give the connection another login")}, true
+	}
 	if !given || a.TTL == 0 {
 		return []rota.Finding{provider.Found(check, "", nil)}, true
 	}
@@ -177,7 +183,7 @@ func (c *Connection) preflightLogin(ctx context.Context) ([]rota.Finding, bool) 
 		return []rota.Finding{provider.Warned(check, "it's a batch token, which can't be renewed, and ends at "+end, "give the connection a service token with a period, or another login")}, true
 	case !a.Renewable:
 		return []rota.Finding{provider.Warned(check, "it can't be renewed, and ends at "+end, "give the connection a token with a period, or another login")}, true
-	case secondsOf(a.TTL) < warnExpiry && a.Period == 0 && a.TTL < a.FullTTL*9/10:
+	case secondsOf(a.TTL) < warnExpiry && a.Period == 0 && a.TTL < a.FullTTL*9/10, a.Period > 0 && !a.renewsFor(warnExpiry, c.cfg.Now()):
 		return []rota.Finding{provider.Warned(check, "it can't be renewed beyond its greatest age, and ends at "+end, "give the connection a token with a period, or another login")}, true
 	}
 	return []rota.Finding{provider.Found(check, "renewed until "+end, nil)}, true

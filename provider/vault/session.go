@@ -174,6 +174,15 @@ type about struct {
 	Type      string `json:"type"`
 	Period    int64  `json:"period"`       // seconds; 0 if it has none, so that its life has a limit
 	FullTTL   int64  `json:"creation_ttl"` // seconds
+	Uses      int64  `json:"num_uses"`     // how many calls it's still good for; 0 if they aren't counted
+	Made      int64  `json:"creation_time"`
+	Most      int64  `json:"explicit_max_ttl"` // seconds from when it was made; 0 for none
+	Orphan    *bool  `json:"orphan"`           // false if it's revoked together with the token that made it
+}
+
+// renewsFor reports whether renewals make the token last for that long.
+func (a about) renewsFor(ttl time.Duration, now time.Time) bool {
+	return a.Renewable && a.Period > 0 && (a.Most == 0 || !time.Unix(a.Made, 0).Add(secondsOf(a.Most)).Before(now.Add(ttl)))
 }
 
 func secondsOf(n int64) time.Duration { return time.Duration(n) * time.Second }

@@ -87,7 +87,7 @@ func text(m map[string]any, key string) string {
 }
 
 func token(t *testing.T, b vaulttest.Backend) (good, bad vault.Login) {
-	out, _ := b.Ask(t, http.MethodPost, "auth/token/create", map[string]any{"policies": []string{"rota"}, "period": "1h"})
+	out, _ := b.Ask(t, http.MethodPost, "auth/token/create", map[string]any{"policies": []string{"rota"}, "period": "1h", "no_parent": true})
 	auth, _ := out["auth"].(map[string]any)
 	return vault.Token(text(auth, "client_token")), vault.Token("hvs.wrong-canary")
 }

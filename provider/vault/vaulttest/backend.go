@@ -109,7 +109,7 @@ func (b Backend) Policy(t testing.TB, hcl string) string {
 	t.Helper()
 	name := fmt.Sprintf("rota-%d", mounts.Add(1))
 	b.Do(t, http.MethodPost, "sys/policies/acl/"+name, map[string]any{"policy": hcl})
-	out, _ := b.Ask(t, http.MethodPost, "auth/token/create", map[string]any{"policies": []string{name}, "ttl": "1h"})
+	out, _ := b.Ask(t, http.MethodPost, "auth/token/create", map[string]any{"policies": []string{name}, "ttl": "1h", "no_parent": true})
 	auth, _ := out["auth"].(map[string]any)
 	token, _ := auth["client_token"].(string)
 	if token == "" {

@@ -45,6 +45,7 @@ type token struct {
 	life      time.Duration
 	renewable bool
 	kind      string
+	uses      int64 // shown only
 	metadata  map[string]string
 }
 

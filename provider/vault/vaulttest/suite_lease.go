@@ -125,6 +125,16 @@ func suiteLeases(t *testing.T, b Backend) {
 		_, err := l.Create(t.Context(), rota.CreateRequest{})
 		Wrong(t, err, rota.ClassStop, "role nobody", "create the role")
 	})
+	t.Run("no lease is made with a token whose uses are counted", func(t *testing.T) {
+		l, _ := issuer(t, 30*time.Minute)
+		out, _ := b.Ask(t, http.MethodPost, "auth/token/create", map[string]any{"policies": []string{"root"}, "ttl": "5h", "num_uses": 50})
+		auth, _ := out["auth"].(map[string]any)
+		value, _ := auth["client_token"].(string)
+		l.Connection, _ = b.Connect(t, vault.Token(value))
+		_, err := l.Create(t.Context(), rota.CreateRequest{})
+		Wrong(t, err, rota.ClassStop, "more calls", "limit of uses")
+		b.noLease(t, mount+"/creds/"+l.Role)
+	})
 	t.Run("no more than rota policy vault prints", func(t *testing.T) {
 		l, _ := issuer(t, 30*time.Minute)
 		connection, _ := b.Connect(t, vault.Token(b.Policy(t, HCL(l.Permissions()))))

@@ -69,10 +69,12 @@ func (s *Server) token(t *token, r request) reply {
 		if kind == "" {
 			kind = "service"
 		}
+		uses, _ := r.body["num_uses"].(json.Number)
 		value, made := s.newToken(life, (renewable || !given) && kind != "batch" && life > 0, kind, texts(r.body["policies"]))
+		made.uses, _ = uses.Int64()
 		return s.auth(value, made)
 	case "lookup-self":
-		out := map[string]any{"ttl": 0, "renewable": t.renewable, "type": t.kind, "creation_ttl": seconds(t.life), "policies": t.policies}
+		out := map[string]any{"ttl": 0, "renewable": t.renewable, "type": t.kind, "creation_ttl": seconds(t.life), "policies": t.policies, "num_uses": t.uses}
 		if !t.end.IsZero() {
 			out["ttl"] = max(seconds(t.end.Sub(s.now())), 1)
 		}
