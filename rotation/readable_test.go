@@ -181,3 +181,20 @@ func TestTheOnlyValueThatWorksIsNeverGivenUp(t *testing.T) {
 		t.Errorf("%d made, %d set", k.made, k.set)
 	}
 }
+
+// The run that rota check promises is held if the store's current version is somebody
+// else's: then it has to be adopted.
+func TestAForeignCurrentIsNotSaidToBeTakenOver(t *testing.T) {
+	b, _ := newKept(t)
+	b.store.Plant("kv-2", rota.NewCredential(map[string]string{rota.FieldUsername: "app", rota.FieldPassword: "theirs"}), rota.LabelCurrent)
+	failed := false
+	for _, f := range rotation.Preflight(t.Context(), b.secret) {
+		if strings.Contains(f.Detail, "the next run delivers") {
+			t.Errorf("rota check says %+v", f)
+		}
+		failed = failed || !f.OK && !f.Warning && strings.HasSuffix(f.Check, "is in force") && f.Remedies[0].Action == rota.RemedyAdoptGiven
+	}
+	if !failed {
+		t.Error("rota check doesn't fail")
+	}
+}

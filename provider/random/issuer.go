@@ -91,7 +91,8 @@ func (i *Issuer) Create(ctx context.Context, r rota.CreateRequest) (rota.Credent
 	if !r.Current.IsZero() {
 		var err error
 		if before, err = i.form.read(r.Current); err != nil {
-			return rota.Credential{}, i.failed("continue the key ring "+i.CredentialID(r.Current), rota.ClassStop, err)
+			err = i.failed("continue the key ring "+i.CredentialID(r.Current), rota.ClassStop, err)
+			return rota.Credential{}, rota.WithRemedies(err, rota.Outside("roll back to the version before, if somebody wrote this one by hand; or write the whole key ring back"))
 		}
 	}
 	after, err := before.succeed(i.config.Now(), i.config.Lifetime, i.config.Revoked, i.form.generate)
