@@ -24,7 +24,8 @@ func (r *tableRow) Preflight(ctx context.Context) []rota.Finding {
 		if err := errors.Join(limit(ctx, conn), hush(ctx, conn)); err != nil {
 			return err
 		}
-		found, err := rows(ctx, conn, "SELECT @@global.general_log AND NOT @@session.sql_log_off AS logs")
+		found, err := rows(ctx, conn, "SELECT @@global.general_log AND NOT @@session.sql_log_off AS logs,"+
+			" @@global.slow_query_log /*M! AND @@session.slow_query_log */ AND @@global.log_queries_not_using_indexes AND @@session.min_examined_row_limit = 0 AS slow")
 		if err != nil {
 			return err
 		}
@@ -50,7 +51,7 @@ func (r *tableRow) Preflight(ctx context.Context) []rota.Finding {
 				findings = append(findings, f)
 			}
 		}
-		findings = append(findings, logs(found[0]["logs"] != "0"))
+		findings = append(findings, logs("general", found[0]["logs"] != "0"), logs("slow", found[0]["slow"] != "0"))
 		return nil
 	})
 	if err != nil {
@@ -157,13 +158,16 @@ func onlyRead(ctx context.Context, conn *sql.Conn, query string, parameters int)
 	return (rowSession{tx}).query(ctx, query, make([]any, parameters))
 }
 
-// logs says whether the server's general log would have the values in it.
-func logs(yes bool) rota.Finding {
-	f := rota.Finding{OK: true, Check: "the server's general log gets no values"}
-	if yes {
-		f.OK, f.Warning = false, true
-		f.Detail = "it logs statements with the values of their parameters"
-		f.Remedies = rota.Outside("SET GLOBAL general_log = 0 at the server")
+// logs says whether one of the server's logs would have the values in it.
+func logs(log string, yes bool) rota.Finding {
+	f := rota.Finding{OK: true, Check: "the server's " + log + " log gets no values"}
+	if !yes {
+		return f
+	}
+	f.OK, f.Warning = false, true
+	f.Detail, f.Remedies = "it logs statements with the values of their parameters", rota.Outside("SET GLOBAL general_log = 0 at the server")
+	if log == "slow" {
+		f.Detail, f.Remedies = "it logs statements without an index, with the values of their parameters", rota.Outside("SET GLOBAL log_queries_not_using_indexes = 0 at the server")
 	}
 	return f
 }

@@ -14,11 +14,13 @@ import (
 // neutral makes Rota's own statements mean the same whatever the server's or the
 // account's defaults are, and limits how long they wait for locks. With
 // NO_BACKSLASH_ESCAPES, a quote is all that a literal has to double. What /*M! has is
-// MariaDB's alone; to MySQL it's a comment.
+// MariaDB's alone; to MySQL it's a comment. MySQL has no slow_query_log for a session,
+// but there no statement is slow that takes less than a year.
 var neutral = []string{
 	"SET NAMES utf8mb4",
 	"SET SESSION TRANSACTION READ WRITE",
-	"SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', autocommit = 1, lock_wait_timeout = 10, sql_select_limit = 18446744073709551615 /*M!, max_statement_time = 0 */",
+	"SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', autocommit = 1, lock_wait_timeout = 10, sql_select_limit = 18446744073709551615," +
+		" sql_quote_show_create = 1, long_query_time = 31536000 /*M!, max_statement_time = 0, slow_query_log = 0 */",
 }
 
 // pinned is how sessions for users' statements begin: no default of the server's or
@@ -29,7 +31,7 @@ var pinned = []string{
 	"SET SESSION sql_mode = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'," +
 		" autocommit = 1, lock_wait_timeout = 10, innodb_lock_wait_timeout = 10, sql_select_limit = 18446744073709551615," +
 		" foreign_key_checks = 1, unique_checks = 1, sql_safe_updates = 0, sql_big_selects = 1, sql_auto_is_null = 0," +
-		" time_zone = '+00:00' /*M!, max_statement_time = 0, check_constraint_checks = 1, slow_query_log = 0 */",
+		" time_zone = '+00:00', long_query_time = 31536000 /*M!, max_statement_time = 0, check_constraint_checks = 1, slow_query_log = 0 */",
 }
 
 // connector logs in, and breaks off a login in which the server asks for more
