@@ -1,7 +1,6 @@
 package mongodb
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +24,7 @@ type CommandConfig struct {
 var reading = []string{"aggregate", "count", "collStats", "connectionStatus", "dbStats", "distinct", "find", "hello", "listCollections", "listDatabases", "listIndexes", "ping"}
 
 // writing are the stages by which aggregate would write.
-var writing = [][]byte{[]byte("$out"), []byte("$merge")}
+var writing = []string{"$out", "$merge"}
 
 // command is a user's own check of a new password.
 type command struct {
@@ -54,16 +53,32 @@ func parseCommand(text string) (bson.D, error) {
 	if !slices.Contains(reading, words[0].Key) {
 		return nil, rota.WithRemedies(fmt.Errorf("a check doesn't run %q", words[0].Key), rota.Configure("", "a command that only reads: "+strings.Join(reading, ", ")))
 	}
-	raw, err := bson.Marshal(words)
-	if err != nil {
-		return nil, err
-	}
-	for _, stage := range writing {
-		if bytes.Contains(raw, stage) {
-			return nil, rota.WithRemedies(fmt.Errorf("%s writes, and a check only reads", stage), rota.Configure("", "the pipeline without it"))
-		}
+	if stage := writes(words); stage != "" {
+		return nil, rota.WithRemedies(fmt.Errorf("%s writes, and a check only reads", stage), rota.Configure("", "the pipeline without it"))
 	}
 	return words, nil
+}
+
+// writes is the stage in a part of a command that would write, "" if there's none.
+func writes(part any) string {
+	switch part := part.(type) {
+	case bson.D:
+		for _, e := range part {
+			if slices.Contains(writing, e.Key) {
+				return e.Key
+			}
+			if stage := writes(e.Value); stage != "" {
+				return stage
+			}
+		}
+	case bson.A:
+		for _, one := range part {
+			if stage := writes(one); stage != "" {
+				return stage
+			}
+		}
+	}
+	return ""
 }
 
 // Name implements [rota.Check].

@@ -213,6 +213,8 @@ func TestNothingLeavesTheMachineWithoutTLS(t *testing.T) {
 func TestCommandsOfChecksOnlyRead(t *testing.T) {
 	for text, good := range map[string]bool{
 		`{"count": "orders"}`: true, `{"find": "orders", "limit": 1}`: true, `{"ping": 1}`: true, `{"aggregate": "orders", "pipeline": [], "cursor": {}}`: true,
+		`{"aggregate": "orders", "pipeline": [{"$group": {"_id": "$outcome", "all": {"$mergeObjects": "$output"}}}], "cursor": {}}`:                    true,
+		`{"aggregate": "orders", "pipeline": [{"$facet": {"a": [{"$unionWith": {"coll": "b", "pipeline": [{"\u0024out": "copy"}]}}]}}], "cursor": {}}`: false,
 		"": false, "ping": false, "{}": false, `{"drop": "orders"}`: false, `{"insert": "orders"}`: false,
 		`{"aggregate": "orders", "pipeline": [{"$out": "copy"}], "cursor": {}}`: false, `{"aggregate": "orders", "pipeline": [{"$merge": {"into": "copy"}}], "cursor": {}}`: false,
 	} {
