@@ -100,6 +100,13 @@ func (a account) mark() (n note, isFree bool) {
 	return n, false
 }
 
+// taken reports whether the field of Rota's note has something else in it, which
+// somebody else has put there.
+func (a account) taken() bool {
+	n, isFree := a.mark()
+	return !n.Off && !isFree && slices.ContainsFunc(a.CustomData, func(e bson.E) bool { return e.Key == markKey })
+}
+
 // isFree reports whether the user has a password that nobody knows.
 func (a account) isFree() bool { _, isFree := a.mark(); return isFree }
 

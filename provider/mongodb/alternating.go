@@ -98,6 +98,11 @@ func (a *alternating) Delete(ctx context.Context, r rota.RetireRequest) error {
 	return a.write(ctx, op, now.User, fields, unknown)
 }
 
+// errTaken is a user in whose customData Rota would write over somebody else's field.
+var errTaken = errors.New("customData." + markKey + " isn't Rota's note, and Rota would write over it")
+
+const renameTaken = "another name for that field, with db.updateUser"
+
 // existing is one of the pair's users, if it has a password. What isn't one of them
 // isn't there, as far as this secret is concerned.
 func (a *alternating) existing(ctx context.Context, op, name string) (account, error) {
@@ -108,8 +113,11 @@ func (a *alternating) existing(ctx context.Context, op, name string) (account, e
 		return account{}, a.conn.stop(op, rota.ErrNotFound, nil)
 	}
 	now, err := a.read(ctx, op, name)
-	if err == nil && now.isFree() {
+	switch {
+	case err == nil && now.isFree():
 		err = a.conn.stop(op, rota.ErrNotFound, nil)
+	case err == nil && now.taken():
+		err = a.conn.stop(op, errTaken, rota.Outside(renameTaken))
 	}
 	return now, err
 }

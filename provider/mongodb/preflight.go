@@ -84,6 +84,8 @@ func (u *users) preflight(ctx context.Context, needs []provider.Permission) ([]r
 		f := rota.Finding{OK: true, Check: check}
 		if why := a.unsettable(); why != "" {
 			f = rota.Finding{Check: check, Detail: why, Remedies: rota.Outside("a user with the mechanism SCRAM-SHA-256")}
+		} else if len(u.names) > 1 && a.taken() {
+			f = rota.Finding{Check: check, Detail: errTaken.Error(), Remedies: rota.Outside(renameTaken)}
 		}
 		findings = append(findings, f, u.asked(ctx, a))
 	}
@@ -193,5 +195,5 @@ func (a *alternating) oneFree(both []account) rota.Finding {
 	}
 	return provider.Warned(check,
 		"both have a password that somebody may know. That's fine while the previous credential awaits retirement. Otherwise Rota won't use either user for the next one",
-		fmt.Sprintf("if no previous credential awaits retirement, and nobody uses the user that isn't current: db.getSiblingDB(%q).updateUser(USER, {customData: {rota: \"free\"}})", a.source))
+		fmt.Sprintf("if no previous credential awaits retirement, and nobody uses the user that isn't current: db.getSiblingDB(%q).updateUser(USER, {customData: {rota: \"free\"}}), with its other fields of customData, which that replaces", a.source))
 }

@@ -302,3 +302,19 @@ func TestValuesAreInOneCommandOnly(t *testing.T) {
 		t.Error("nobody logged in")
 	}
 }
+
+// A field of that name in customData that isn't Rota's note is somebody else's.
+func TestAnotherNoteIsNotWrittenOver(t *testing.T) {
+	s := standIn(t, mongodbtest.Options{})
+	a := pair(t, connect(t, admin(t, s)), app(t, s), app(t, s))
+	first := rotate(t, a)
+	do(t, s, "admin", bson.D{{Key: "updateUser", Value: a.names[0]}, {Key: "customData", Value: bson.D{{Key: "rota", Value: bson.D{{Key: "shift", Value: "night"}}}}}})
+	if f := finding(t, a, "find user "+a.at(a.names[0])); f.OK || !strings.Contains(f.Detail, "customData.rota") {
+		t.Errorf("check says %+v", f)
+	}
+	retire := rota.RetireRequest{CredentialID: a.CredentialID(first)}
+	wantError(t, a.Deactivate(t.Context(), retire), rota.ClassStop, nil, "customData.rota", "another name")
+	if kept := s.User("admin", a.names[0]); len(kept.CustomData) != 1 || len(kept.Restrictions) != 1 || !logsIn(t, s, first) {
+		t.Errorf("the user is now %+v", kept)
+	}
+}
