@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/rota-dev/rota"
 )
 
 // account is what MariaDB knows a login by: the user's name, and where the client
@@ -38,8 +40,18 @@ func newAccount(user, host string) (account, error) {
 	return account{user, strings.ToLower(host)}, nil // as the server does
 }
 
-// String is the account as statements have it.
-func (a account) String() string { return literal(a.user) + "@" + literal(a.host) }
+// String is the account as statements have it, Rota's own and those that people run.
+func (a account) String() string { return name(a.user) + "@" + name(a.host) }
+
+// name quotes a user's or a host's name. What a backslash means in a text depends on
+// the session's sql_mode, and a person's may have another one than Rota's. It means
+// itself between backticks.
+func name(text string) string {
+	if strings.Contains(text, `\`) {
+		return backticks(text)
+	}
+	return literal(text)
+}
 
 // literal quotes a text. Backslashes mean themselves in Rota's own sessions.
 func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
@@ -70,7 +82,10 @@ type state struct {
 	// MySQL's alone, which has them in columns of mysql.user.
 	isMySQL  bool
 	second   string // what the plugin stores for a second password, "" for none
+	factors  int    // what it asks for besides the password
 	attempts int    // failed logins in a row that lock the account; 0 for any number
+
+	lockAfter, lockDays int // FAILED_LOGIN_ATTEMPTS and PASSWORD_LOCK_TIME as they were set
 }
 
 // gone reports whether the account has no credential that could ever log in again:
@@ -88,6 +103,8 @@ func (s state) unsettable() string {
 	switch {
 	case s.Role:
 		return "it's a role, which nobody logs in as"
+	case s.factors > 0:
+		return "it asks for a second factor, which Rota doesn't have, so a new password couldn't be tested"
 	case len(s.Or) > 0:
 		return "it has several ways to log in, and setting a password would drop the others"
 	case storedForms[s.Plugin] == nil, s.isMySQL != (s.Plugin == pluginSHA2) && s.Plugin != pluginNative:
@@ -96,8 +113,24 @@ func (s state) unsettable() string {
 	return ""
 }
 
+// longestSHA2 is the longest password that caching_sha2_password lets log in. It takes
+// the hash of a longer one without complaint.
+const longestSHA2 = 256
+
+// tooLong is an error for a password whose hash would lock everyone out.
+func (s state) tooLong(length int) error {
+	if s.Plugin == pluginSHA2 && length > longestSHA2 {
+		return rota.WithRemedies(fmt.Errorf("a password of %d bytes can't log in: the plugin %s takes %d at most", length, pluginSHA2, longestSHA2),
+			rota.Configure("length", fmt.Sprintf("length: %d at most", longestSHA2)))
+	}
+	return nil
+}
+
 // settable says how the account gets a password that Rota can set.
 func (s state) settable() string {
+	if s.factors > 0 {
+		return "ALTER USER " + s.account.String() + " DROP 2 FACTOR, if a program logs in as it; an account for a person isn't Rota's to rotate"
+	}
 	if s.isMySQL {
 		return "ALTER USER " + s.account.String() + " IDENTIFIED WITH " + pluginSHA2 + " BY RANDOM PASSWORD"
 	}

@@ -31,6 +31,7 @@ func readMySQL(ctx context.Context, conn *sql.Conn, in string) ([]state, error) 
 		}
 		var attributes struct {
 			Second  string `json:"additional_password"`
+			Factors []json.RawMessage `json:"multi_factor_authentication"`
 			Locking struct {
 				Attempts int `json:"failed_login_attempts"`
 				Days     int `json:"password_lock_time_days"`
@@ -39,7 +40,8 @@ func readMySQL(ctx context.Context, conn *sql.Conn, in string) ([]state, error) 
 		if text := r["User_attributes"]; text != "" && json.Unmarshal([]byte(text), &attributes) != nil {
 			return nil, fmt.Errorf("what the server says about account %s can't be read", s.account) // not repeated: it has a hash
 		}
-		s.second = attributes.Second
+		s.second, s.factors = attributes.Second, len(attributes.Factors)
+		s.lockAfter, s.lockDays = attributes.Locking.Attempts, attributes.Locking.Days
 		if attributes.Locking.Days != 0 {
 			s.attempts = attributes.Locking.Attempts
 		}

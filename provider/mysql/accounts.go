@@ -108,6 +108,9 @@ func (a *accounts) method(op string, s state, password string) (string, error) {
 	if why := s.unsettable(); why != "" {
 		return "", a.stop(op, errors.New(why), s.settable())
 	}
+	if err := s.tooLong(len(password)); err != nil {
+		return "", &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassStop, Err: err, Remedies: rota.RemediesOf(err)}
+	}
 	value, err := stored(s.Plugin, s.account.user, password)
 	if err != nil {
 		return "", &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassRegenerate, Err: err}

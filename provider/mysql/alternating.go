@@ -70,64 +70,63 @@ func (a *alternating) Create(ctx context.Context, r rota.CreateRequest) (rota.Cr
 
 // Deactivate locks the account, which can be undone. Open sessions continue.
 func (a *alternating) Deactivate(ctx context.Context, r rota.RetireRequest) error {
-	return a.retire(ctx, "deactivate", r, func(_ string, s *state) (string, error) {
+	return a.retire(ctx, "deactivate", r, func(_ string, s *state) ([]string, error) {
 		if s == nil || s.gone() {
-			return "", rota.ErrNotFound
+			return nil, rota.ErrNotFound
 		}
-		return "ACCOUNT LOCK", nil
+		return []string{"ACCOUNT LOCK"}, nil
 	})
 }
 
 // Reactivate undoes Deactivate.
 func (a *alternating) Reactivate(ctx context.Context, r rota.RetireRequest) error {
-	return a.retire(ctx, "reactivate", r, func(_ string, s *state) (string, error) {
+	return a.retire(ctx, "reactivate", r, func(_ string, s *state) ([]string, error) {
 		if s == nil || s.gone() {
-			return "", rota.ErrNotFound
+			return nil, rota.ErrNotFound
 		}
-		return "ACCOUNT UNLOCK", nil
+		return []string{"ACCOUNT UNLOCK"}, nil
 	})
 }
 
 // Delete replaces the locked account's password by one that nobody knows, and
 // makes it expire, by which it's recognized. The account itself stays: the next
-// rotation gives it a new password.
+// rotation gives it a new password and unlocks it. A second password that MySQL keeps
+// goes first, or it would log in again then.
 func (a *alternating) Delete(ctx context.Context, r rota.RetireRequest) error {
-	return a.retire(ctx, "delete password of", r, func(op string, s *state) (string, error) {
+	return a.retire(ctx, "delete password of", r, func(op string, s *state) ([]string, error) {
 		switch {
 		case s == nil || s.gone():
-			return "", nil
+			return nil, nil
 		case !s.Locked:
-			return "", fmt.Errorf("%w: it is active", rota.ErrConflict)
+			return nil, fmt.Errorf("%w: it is active", rota.ErrConflict)
 		}
 		unknown, err := a.rules.Generate(nil)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		method, err := a.method(op, *s, unknown)
-		return method + " PASSWORD EXPIRE ACCOUNT LOCK", err
+		clauses := []string{method + " PASSWORD EXPIRE ACCOUNT LOCK"}
+		if s.second != "" {
+			clauses = slices.Insert(clauses, 0, discardOld)
+		}
+		return clauses, err
 	})
 }
 
 // retire alters one of the pair's accounts as decided. An account that isn't one
 // of them isn't there, as far as this secret is concerned.
-func (a *alternating) retire(ctx context.Context, verb string, r rota.RetireRequest, decide func(op string, s *state) (string, error)) error {
+func (a *alternating) retire(ctx context.Context, verb string, r rota.RetireRequest, decide func(op string, s *state) ([]string, error)) error {
 	op := verb + " user " + r.CredentialID
-	classified := func(s *state) (string, error) {
-		clause, err := decide(op, s)
+	classified := func(s *state) ([]string, error) {
+		clauses, err := decide(op, s)
 		if err != nil && rota.RemediesOf(err) == nil {
 			err = &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassStop, Err: err}
 		}
-		return clause, err
+		return clauses, err
 	}
 	if !slices.Contains(a.Names(), r.CredentialID) {
 		_, err := classified(nil)
 		return err
 	}
-	return a.change(ctx, op, r.CredentialID, func(s *state) ([]string, error) {
-		clause, err := classified(s)
-		if clause == "" {
-			return nil, err
-		}
-		return []string{clause}, err
-	})
+	return a.change(ctx, op, r.CredentialID, classified)
 }

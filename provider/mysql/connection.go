@@ -62,7 +62,7 @@ func (c *Connection) open(settings *mysql.Config, setup []string) (*sql.DB, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: connection settings: %w", c.system(), err)
 	}
-	db := sql.OpenDB(&connector{Connector: connect, setup: setup})
+	db := sql.OpenDB(&connector{Connector: connect, setup: setup, timeout: c.cfg.ConnectTimeout})
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxConns)
 	db.SetConnMaxIdleTime(time.Minute)
@@ -161,7 +161,7 @@ func (c *Connection) login(ctx context.Context, cred rota.Credential, database s
 	if err != nil {
 		return err
 	}
-	db := sql.OpenDB(&connector{Connector: connect, setup: setup})
+	db := sql.OpenDB(&connector{Connector: connect, setup: setup, timeout: c.cfg.ConnectTimeout})
 	defer func() { _ = db.Close() }()
 	conn, err := db.Conn(ctx)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/rota-dev/rota"
 )
@@ -124,7 +125,7 @@ func (d *dual) Set(ctx context.Context, r rota.SetRequest) error {
 		}
 		if len(has) > 1 {
 			return nil, d.accounts.stop(op, fmt.Errorf("%w: the account has two passwords, and a third would end the older one", rota.ErrLimit),
-				"retire the previous credential first; or, if its second password is nobody's, "+d.discard())
+				"retire the previous credential first; or, if one of them is nobody's: "+d.makeRoom(*s))
 		}
 		return []string{method + " RETAIN CURRENT PASSWORD"}, nil
 	}, r.Credential)
@@ -132,7 +133,21 @@ func (d *dual) Set(ctx context.Context, r rota.SetRequest) error {
 
 func (d *dual) unlock() string { return "ALTER USER " + d.one.String() + " ACCOUNT UNLOCK" }
 
-func (d *dual) discard() string { return "ALTER USER " + d.one.String() + " DISCARD OLD PASSWORD" }
+// discardOld is the clause that ends the older of two passwords.
+const discardOld = "DISCARD OLD PASSWORD"
+
+// makeRoom is what a person can do about two passwords one of which isn't needed. If
+// it's the newer one that somebody else set, to discard the older one would be the end
+// of a credential of Rota's.
+func (d *dual) makeRoom(s state) string {
+	is := func(stored string) bool {
+		return !strings.Contains(d.seen.name(s.Plugin, d.one.user, stored), ":unknown-")
+	}
+	if s.Plugin == pluginSHA2 && !is(s.Stored) && is(s.second) {
+		return "the older password is one that Rota knows, so keep that: rota adopt for the newer one, if something uses it; or else ALTER USER " + d.one.String() + " IDENTIFIED BY the older one, and then " + discardOld
+	}
+	return "ALTER USER " + d.one.String() + " " + discardOld
+}
 
 // passwords are what the server stores for the passwords that log in, the first one
 // first.
@@ -159,17 +174,16 @@ func (d *dual) Delete(ctx context.Context, r rota.RetireRequest) error {
 		if s == nil || s.unsettable() != "" {
 			return nil, nil
 		}
-		const discard = "DISCARD OLD PASSWORD"
 		is := func(stored string) bool {
 			return storedForms[s.Plugin].MatchString(stored) && !isNobodys(stored) && d.seen.name(s.Plugin, d.one.user, stored) == r.CredentialID
 		}
 		switch has := s.passwords(); {
 		case is(s.Stored) && len(has) > 1:
-			return []string{s.as(has[1]), discard}, nil
+			return []string{s.as(has[1]), discardOld}, nil
 		case is(s.Stored):
-			return []string{s.as(nobodys(s.Plugin)), discard}, nil
+			return []string{s.as(nobodys(s.Plugin)), discardOld}, nil
 		case is(s.second), s.second != "" && s.second == s.Stored: // the latter is what an interruption above leaves
-			return []string{discard}, nil
+			return []string{discardOld}, nil
 		}
 		return nil, nil
 	})

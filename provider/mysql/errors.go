@@ -37,6 +37,7 @@ const (
 	codeInvalidPassword    = 1819
 	codeMustChange         = 1820
 	codeExpired            = 1862
+	codeNameTooLong        = 1470
 	codeStatementTime      = 1969
 	codeMySQLLocked        = 3118
 	codeInHistory          = 3638
@@ -117,14 +118,33 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 			return rota.ClassStop, "strict_password_validation = OFF at the server, or send_passwords: true for connection " + c.name + ", if the server's logs may have passwords in them", nil
 		}
 		return rota.ClassWait, "connect to the primary", nil
+	case codeNameTooLong:
+		return rota.ClassStop, "an account with a shorter name: MySQL takes 32 characters, the suffix of a clone among them", nil
 	case codeDatabaseDenied, codeTableDenied, codeColumnDenied, codeSpecificDenied:
+		if strings.Contains(err.Error(), systemUser) {
+			return rota.ClassStop, c.grantSystemUser(), nil
+		}
 		return rota.ClassStop, "run what rota policy mysql prints, as an administrator", nil
 	default:
-		if n >= 1040 && n < 1200 {
+		if n >= 1040 && n < 1200 && !passing(n) {
 			return rota.ClassStop, "", nil
 		}
 	}
 	return rota.ClassWait, "", nil
+}
+
+// systemUser is the privilege without which MySQL lets nobody alter an account that
+// has it.
+const systemUser = "SYSTEM_USER"
+
+func (c *Connection) grantSystemUser() string {
+	return "GRANT " + systemUser + " ON *.* TO " + name(c.cfg.Username) + ", or REVOKE it from the account, whose consumers hardly need it"
+}
+
+// passing reports whether a code says something of the server or the network that
+// ends by itself: a shutdown, a node that isn't ready yet, packets that got lost.
+func passing(n uint16) bool {
+	return slices.Contains(waitsFor, n) || n >= codeNetwork && n <= codeNetworkLast
 }
 
 // unreached is what a person can do about a login that got no response.
@@ -185,6 +205,5 @@ func (c *Connection) plain(err, sentinel error, used ...rota.Credential) error {
 	}
 	own := rota.NewCredential(map[string]string{rota.FieldPassword: c.cfg.Password})
 	text = rota.Sanitize(errors.New(text), append(slices.Clone(used), own)...).Error()
-	text = strings.Join(strings.Fields(text), " ")
-	return provider.Opaque(text, err, sentinel)
+	return provider.Opaque(rota.Brief(strings.Join(strings.Fields(text), " ")), err, sentinel)
 }

@@ -54,7 +54,7 @@ func (a *accounts) permissions() []provider.Permission {
 }
 
 func (a *accounts) global() []provider.Permission {
-	admin := literal(a.conn.cfg.Username)
+	admin := name(a.conn.cfg.Username)
 	return []provider.Permission{
 		{Action: "CREATE USER", Resource: "*.*", Why: "sets the passwords of other accounts", Detail: "GRANT CREATE USER ON *.* TO " + admin + ";"},
 		{Action: "PROCESS", Resource: "*.*", Why: "sees which accounts have open sessions", Detail: "GRANT PROCESS ON *.* TO " + admin + ";"},
@@ -63,7 +63,7 @@ func (a *accounts) global() []provider.Permission {
 
 func (a *accounts) selectOn(table, why string) provider.Permission {
 	return provider.Permission{Action: "SELECT", Resource: "mysql." + table, Why: why,
-		Detail: "GRANT SELECT ON mysql." + table + " TO " + literal(a.conn.cfg.Username) + ";"}
+		Detail: "GRANT SELECT ON mysql." + table + " TO " + name(a.conn.cfg.Username) + ";"}
 }
 
 // policy is rota policy mysql.

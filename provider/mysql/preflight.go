@@ -38,7 +38,7 @@ func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
 			server = rota.Finding{Check: server.Check, Detail: "this server is read-only", Remedies: rota.Outside("the primary's host")}
 		}
 		if !global(grants, "CREATE USER") {
-			change = rota.Finding{Check: change.Check, Detail: "it doesn't have CREATE USER", Remedies: rota.Outside("GRANT CREATE USER ON *.* TO " + literal(c.cfg.Username))}
+			change = rota.Finding{Check: change.Check, Detail: "it doesn't have CREATE USER", Remedies: rota.Outside("GRANT CREATE USER ON *.* TO " + name(c.cfg.Username))}
 		}
 		ok, err := seesSessions(ctx, conn)
 		if err == nil && !ok {
@@ -71,7 +71,7 @@ func takesWrites(ctx context.Context, conn *sql.Conn, grants []row) (shown strin
 	if isMySQL {
 		exempt = "CONNECTION_ADMIN"
 	}
-	return shown, set["read_only"] == "OFF" || set["super_read_only"] != "ON" && global(grants, exempt), nil
+	return shown, set["read_only"] == "OFF" || set["super_read_only"] != "ON" && (global(grants, exempt) || isMySQL && global(grants, "SUPER")), nil
 }
 
 // global reports whether a privilege is among those on everything.
@@ -135,7 +135,11 @@ func (a *accounts) preflight(ctx context.Context) ([]rota.Finding, []state) {
 			continue
 		}
 		exist = append(exist, found[i])
-		findings = append(findings, a.maySet(found[i]), a.conn.mayLogin(found[i]), a.hasRoom(ctx, found[i]), a.asked(ctx, found[i]), alone(found, one))
+		findings = append(findings, a.maySet(found[i]))
+		if found[i].isMySQL {
+			findings = append(findings, a.mayAlter(ctx, one))
+		}
+		findings = append(findings, a.conn.mayLogin(found[i]), a.hasRoom(ctx, found[i]), a.asked(ctx, found[i]), alone(found, one))
 	}
 	return findings, exist
 }
@@ -145,6 +149,26 @@ func (a *accounts) maySet(s state) rota.Finding {
 	f := rota.Finding{OK: true, Check: "account " + s.account.String() + " has a password to set", Detail: "by the plugin " + s.Plugin}
 	if why := s.unsettable(); why != "" {
 		return rota.Finding{Check: f.Check, Detail: why, Remedies: rota.Outside(s.settable())}
+	}
+	if err := s.tooLong(a.rules.Length); err != nil {
+		return rota.Finding{Check: f.Check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
+	}
+	return f
+}
+
+// mayAlter checks that MySQL lets Rota's account alter this one, as far as Rota may see
+// that: accounts with SYSTEM_USER are altered by their like alone.
+func (a *accounts) mayAlter(ctx context.Context, one account) rota.Finding {
+	f := rota.Finding{OK: true, Check: "user " + a.conn.cfg.Username + " may change account " + one.String()}
+	found, err := a.conn.ask(ctx, f.Check, "SELECT SUM(CONCAT(USER, '@', HOST) = CURRENT_USER() OR INSTR(CURRENT_ROLE(), CONCAT('`', USER, '`@`', HOST, '`'))) AS rota, SUM(USER = "+literal(one.user)+" AND HOST = "+literal(one.host)+") AS other"+
+		" FROM mysql.global_grants WHERE PRIV = "+literal(systemUser))
+	switch {
+	case err != nil && rota.ClassOf(err) == rota.ClassStop: // it may not look
+		f.Detail = "unless that has " + systemUser + ", which Rota can't see without SELECT on mysql.global_grants"
+	case err != nil:
+		return provider.Failed(f.Check, err)
+	case found[0]["other"] > "0" && found[0]["rota"] == "0":
+		f.OK, f.Detail, f.Remedies = false, "the account has "+systemUser+", so only one that has it too may change it", rota.Outside(a.conn.grantSystemUser())
 	}
 	return f
 }

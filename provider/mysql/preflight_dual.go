@@ -31,7 +31,7 @@ func (d *dual) room(s state) rota.Finding {
 	case len(has) > 1:
 		return rota.Finding{Warning: true, Check: f.Check,
 			Detail:   "it has two passwords. That's fine while the previous credential awaits retirement. Otherwise someone else set one of them, and Rota won't end it by setting a third",
-			Remedies: rota.Outside("if no previous credential awaits retirement, and nobody uses the older password: " + d.discard())}
+			Remedies: rota.Outside("if no previous credential awaits retirement, and one of the passwords is nobody's: " + d.makeRoom(s))}
 	}
 	f.Detail = fmt.Sprintf("it has %d of 2", len(has))
 	return f

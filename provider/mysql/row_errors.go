@@ -57,7 +57,7 @@ func classifyRow(e *rota.Error, n uint16) {
 		e.Class, e.Remedies = rota.ClassStop, append(rota.Outside("grant it to the connection's user"), rota.Command("rota policy mysql")...)
 	case n == codeNoSuchTable, n == codeNoSuchDatabase, n == codeNoSuchColumn:
 		e.Class, e.Remedies = rota.ClassStop, rota.Outside("create it, or correct its name in the statement, with its database")
-	case slices.Contains(waitsFor, n), n >= codeNetwork && n <= codeNetworkLast:
+	case passing(n):
 		e.Class = rota.ClassWait
 	default:
 		e.Class, e.Remedies = rota.ClassStop, rota.Outside("correct the statement, or what the table takes")

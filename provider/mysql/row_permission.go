@@ -23,7 +23,7 @@ func (r *tableRow) Permissions() []provider.Permission {
 			privilege += " (" + strings.Join(quoted, ", ") + ")"
 		}
 		return provider.Permission{Action: privilege, Resource: "table " + table.String(), Why: why,
-			Detail: fmt.Sprintf("GRANT %s ON %s TO %s;", privilege, table.Quoted(sqlrow.MySQL), literal(r.conn.cfg.Username))}
+			Detail: fmt.Sprintf("GRANT %s ON %s TO %s;", privilege, table.Quoted(sqlrow.MySQL), name(r.conn.cfg.Username))}
 	}
 	var needs []provider.Permission
 	if len(p.Reads) > 0 || p.Whole {

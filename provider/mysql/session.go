@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -38,11 +39,14 @@ var pinned = []string{
 // than a proof of the password.
 type connector struct {
 	driver.Connector
-	setup []string // what each session begins with
+	setup   []string      // what each session begins with
+	timeout time.Duration // for one login, to the end of setup
 }
 
 // Connect implements [driver.Connector].
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
 	conn, err := c.login(ctx)
 	for try := 1; errors.Is(err, mysql.ErrMalformPkt) && try < maxTries && ctx.Err() == nil; try++ {
 		conn, err = c.login(ctx)

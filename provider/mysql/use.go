@@ -25,7 +25,7 @@ func (a *accounts) LastUsed(ctx context.Context, credentialID string) (rota.Use,
 		if sees, err = seesSessions(ctx, conn); err != nil || !sees {
 			return err
 		}
-		found, err = rows(ctx, conn, `SELECT SUBSTRING_INDEX(HOST, ':', 1) AS place, COUNT(*) AS n
+		found, err = rows(ctx, conn, `SELECT `+withoutPort("HOST")+` AS place, COUNT(*) AS n
 			FROM information_schema.PROCESSLIST WHERE BINARY USER = `+literal(credentialID)+` GROUP BY 1 ORDER BY 2 DESC, 1`)
 		return err
 	})
@@ -43,6 +43,11 @@ func (a *accounts) LastUsed(ctx context.Context, credentialID string) (rota.Use,
 	return use, nil
 }
 
+// withoutPort is an expression for a client's host. That of IPv6 has colons of its own.
+func withoutPort(client string) string {
+	return "IF(" + client + " LIKE '%:%', LEFT(" + client + ", CHAR_LENGTH(" + client + ") - 1 - CHAR_LENGTH(SUBSTRING_INDEX(" + client + ", ':', -1))), " + client + ")"
+}
+
 // seesSessions reports whether Rota may see others' sessions. Without PROCESS,
 // they're simply missing, which would look as if nobody used the account. This
 // table can't be read without it.
@@ -55,7 +60,7 @@ func seesSessions(ctx context.Context, conn *sql.Conn) (bool, error) {
 }
 
 func (c *Connection) grantProcess() string {
-	return "GRANT PROCESS ON *.* TO " + literal(c.cfg.Username)
+	return "GRANT PROCESS ON *.* TO " + name(c.cfg.Username)
 }
 
 // describe names the first few places sessions come from.
