@@ -30,7 +30,7 @@ func readMySQL(ctx context.Context, conn *sql.Conn, in string) ([]state, error) 
 			Plugin: r["plugin"], Stored: r["authentication_string"], Locked: r["account_locked"] == "Y",
 		}
 		var attributes struct {
-			Second  string `json:"additional_password"`
+			Second  string            `json:"additional_password"`
 			Factors []json.RawMessage `json:"multi_factor_authentication"`
 			Locking struct {
 				Attempts int `json:"failed_login_attempts"`

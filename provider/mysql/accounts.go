@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // accounts are those of one secret: what both ways of rotating share.
@@ -89,7 +90,14 @@ func (a *accounts) stop(op string, err error, hint string) error {
 	return &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassStop, Err: err, Remedies: rota.Outside(hint)}
 }
 
-// Set sets the account's password and unlocks it.
+// errLocked is an account that somebody has locked. A new password would be of no use
+// to anyone, and to unlock it isn't Rota's decision.
+var errLocked = errors.New("the account is locked, so nobody can log in")
+
+func unlock(one account) string { return "ALTER USER " + one.String() + " ACCOUNT UNLOCK" }
+
+// Set sets the account's password and unlocks it. The account of a pair may be locked
+// because Rota did that; a single one with a password never is.
 func (a *accounts) Set(ctx context.Context, s rota.SetRequest) error {
 	user := a.CredentialID(s.Credential)
 	op := "set password of user " + user
@@ -97,6 +105,9 @@ func (a *accounts) Set(ctx context.Context, s rota.SetRequest) error {
 		if found == nil {
 			return nil, a.stop(op, fmt.Errorf("%w: there is no such account", rota.ErrNotFound),
 				"the account's new name in rota.yaml, if it was renamed; or else CREATE USER")
+		}
+		if len(a.all) == 1 && found.Locked && !found.gone() {
+			return nil, a.stop(op, errLocked, unlock(a.all[0]))
 		}
 		method, err := a.method(op, *found, s.Credential.Field(rota.FieldPassword))
 		return []string{method + " ACCOUNT UNLOCK"}, err
@@ -166,14 +177,14 @@ func (a *accounts) LogIn(ctx context.Context, c rota.Credential) error {
 		return nil
 	})
 	if err != nil {
-		return a.untestable(ctx, op, one, a.conn.refused(op, err, c))
+		return a.untestable(ctx, op, one, c.Field(rota.FieldPassword), a.conn.refused(op, err, c))
 	}
 	return nil
 }
 
 // untestable replaces a refusal that says nothing about the password: the server
 // has one code for all its reasons.
-func (a *accounts) untestable(ctx context.Context, op string, one account, err error) error {
+func (a *accounts) untestable(ctx context.Context, op string, one account, password string, err error) error {
 	if !errors.Is(err, rota.ErrRefused) {
 		return err
 	}
@@ -184,6 +195,10 @@ func (a *accounts) untestable(ctx context.Context, op string, one account, err e
 	}
 	if f := a.conn.mayLogin(found[i]); !f.OK {
 		return &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassStop, Err: errors.New(f.Detail), Remedies: f.Remedies}
+	}
+	if s := found[i]; !s.Locked && !s.expired() && (matches(s.Plugin, one.user, s.Stored, password) || s.second != "" && matches(s.Plugin, one.user, s.second, password)) {
+		return a.stop(op, fmt.Errorf("the account has this password, but another account takes logins from Rota's machine, and refused it (%w)", provider.Opaque(err.Error(), err, nil)),
+			"host with the account's own host, or DROP USER for the other account, one of any name too, if nobody needs it")
 	}
 	return err
 }

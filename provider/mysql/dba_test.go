@@ -149,3 +149,35 @@ func TestNamesWithBackslashesMeanTheSameToPeople(t *testing.T) {
 	rotate(t, d)
 	s.Exec(t, d.unlock(), d.makeRoom(*must(d.state(t.Context(), "look"))))
 }
+
+// Somebody's lock stays. Without a password, it's how an account waits for its first.
+func TestASingleAccountThatSomebodyLockedStaysLocked(t *testing.T) {
+	for product, p := range map[string]rota.Issuer{
+		"MySQL":   must(connect(t, pairAdmin(t, sharedMySQL.Get(t))).Password(PasswordConfig{User: mysqlUser(t, sharedMySQL.Get(t))})),
+		"MariaDB": must(admin(t, shared.Get(t)).Password(PasswordConfig{User: user(t, shared.Get(t), pluginEd25519)})),
+	} {
+		t.Run(product, func(t *testing.T) {
+			made := rotate(t, p)
+			lock := "ALTER USER " + made.Field(rota.FieldUsername) + " ACCOUNT LOCK"
+			if product == "MySQL" {
+				sharedMySQL.Get(t).Exec(t, lock)
+			} else {
+				shared.Get(t).Exec(t, lock)
+			}
+			wantFinding(t, p, "isn't locked", false, "nobody can log in")
+			next := rota.SetRequest{Credential: must(p.Create(t.Context(), rota.CreateRequest{}))}
+			wantError(t, p.Set(t.Context(), next), rota.ClassStop, nil, "is locked", "ACCOUNT UNLOCK")
+		})
+	}
+}
+
+// The server refuses the right password if another account takes the login. That's no
+// reason to replace it, which would cut off consumers elsewhere for nothing.
+func TestAnotherAccountsRefusalIsNotThePasswords(t *testing.T) {
+	s := sharedMySQL.Get(t)
+	d := must(connect(t, dualAdmin(t, s)).Dual(PasswordConfig{User: mysqlUser(t, s)})).(*dual)
+	made := rotate(t, d)
+	s.Exec(t, "CREATE USER "+d.one.user+"@'127.0.0.1' IDENTIFIED BY 'of-the-dba-7Gq'")
+	wantError(t, d.Test(t.Context(), rota.TestRequest{Credential: made}), rota.ClassStop, nil, "another account takes logins", "DROP USER")
+	wantError(t, d.Test(t.Context(), rota.TestRequest{Credential: with(made, rota.FieldPassword, "wrong-one")}), rota.ClassWait, rota.ErrRefused, "Access denied")
+}

@@ -116,7 +116,7 @@ func (d *dual) Set(ctx context.Context, r rota.SetRequest) error {
 		case len(has) == 0: // nothing to retain, and the server refuses to
 			return []string{method + " ACCOUNT UNLOCK"}, nil
 		case s.Locked:
-			return nil, d.accounts.stop(op, errors.New("the account is locked, so nobody can log in"), d.unlock())
+			return nil, d.accounts.stop(op, errLocked, d.unlock())
 		}
 		for _, have := range has {
 			if matches(s.Plugin, user, have, r.Credential.Field(rota.FieldPassword)) {
@@ -131,7 +131,7 @@ func (d *dual) Set(ctx context.Context, r rota.SetRequest) error {
 	}, r.Credential)
 }
 
-func (d *dual) unlock() string { return "ALTER USER " + d.one.String() + " ACCOUNT UNLOCK" }
+func (d *dual) unlock() string { return unlock(d.one) }
 
 // discardOld is the clause that ends the older of two passwords.
 const discardOld = "DISCARD OLD PASSWORD"

@@ -107,7 +107,10 @@ func (c Config) transport() rota.Finding {
 // Preflight checks that the account's password can be changed and tested. It
 // changes nothing; the account sees one rejected login.
 func (p *password) Preflight(ctx context.Context) []rota.Finding {
-	findings, _ := p.preflight(ctx)
+	findings, exist := p.preflight(ctx)
+	if len(exist) == 1 && exist[0].Locked && !exist[0].gone() {
+		findings = append(findings, rota.Finding{Check: "account " + p.all[0].String() + " isn't locked", Detail: errLocked.Error(), Remedies: rota.Outside(unlock(p.all[0]))})
+	}
 	return findings
 }
 
