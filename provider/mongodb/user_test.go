@@ -309,7 +309,7 @@ func TestAnotherNoteIsNotWrittenOver(t *testing.T) {
 	a := pair(t, connect(t, admin(t, s)), app(t, s), app(t, s))
 	first := rotate(t, a)
 	do(t, s, "admin", bson.D{{Key: "updateUser", Value: a.names[0]}, {Key: "customData", Value: bson.D{{Key: "rota", Value: bson.D{{Key: "shift", Value: "night"}}}}}})
-	if f := finding(t, a, "find user "+a.at(a.names[0])); f.OK || !strings.Contains(f.Detail, "customData.rota") {
+	if f := testenv.FindingOf(t, a, "find user "+a.at(a.names[0])); f.OK || !strings.Contains(f.Detail, "customData.rota") {
 		t.Errorf("check says %+v", f)
 	}
 	retire := rota.RetireRequest{CredentialID: a.CredentialID(first)}

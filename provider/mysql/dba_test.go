@@ -29,7 +29,7 @@ func TestADeletedMySQLPasswordStaysDeleted(t *testing.T) {
 	}
 	rotate(t, a, a.all[1].user)
 	for _, password := range []string{first.Field(rota.FieldPassword), "of-the-dba-7Gq"} {
-		if _, err := mysqlSession(t, s, with(first, rota.FieldPassword, password)); err == nil {
+		if _, err := mysqlSession(t, s, testenv.With(first, rota.FieldPassword, password)); err == nil {
 			t.Error("a deleted password logs in")
 		}
 	}
@@ -179,5 +179,5 @@ func TestAnotherAccountsRefusalIsNotThePasswords(t *testing.T) {
 	made := rotate(t, d)
 	s.Exec(t, "CREATE USER "+d.one.user+"@'127.0.0.1' IDENTIFIED BY 'of-the-dba-7Gq'")
 	wantError(t, d.Test(t.Context(), rota.TestRequest{Credential: made}), rota.ClassStop, nil, "another account takes logins", "DROP USER")
-	wantError(t, d.Test(t.Context(), rota.TestRequest{Credential: with(made, rota.FieldPassword, "wrong-one")}), rota.ClassWait, rota.ErrRefused, "Access denied")
+	wantError(t, d.Test(t.Context(), rota.TestRequest{Credential: testenv.With(made, rota.FieldPassword, "wrong-one")}), rota.ClassWait, rota.ErrRefused, "Access denied")
 }

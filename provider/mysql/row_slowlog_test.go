@@ -23,17 +23,17 @@ func TestValuesStayOutOfMySQLsSlowLog(t *testing.T) {
 	permit(t, s, open())
 	has := func(value string) bool { return bytes.Contains(must(os.ReadFile(log)), []byte(value)) }
 	deliver(t, open(), 1)
-	if !finding(t, open(), "the server's slow log").OK || has("secret-row-canary-1") {
+	if !testenv.FindingOf(t, open(), "the server's slow log").OK || has("secret-row-canary-1") {
 		t.Error("values are in the slow log")
 	}
 	s.Exec(t, "ALTER TABLE "+table+" DROP INDEX name", "SET GLOBAL log_queries_not_using_indexes = 1")
 	deliver(t, open(), 2)
-	if f := finding(t, open(), "the server's slow log"); f.OK || !f.Warning || !has("secret-row-canary-2") {
+	if f := testenv.FindingOf(t, open(), "the server's slow log"); f.OK || !f.Warning || !has("secret-row-canary-2") {
 		t.Errorf("the check says %+v, and the log has values: %t", f, has("secret-row-canary-2"))
 	}
 	s.Exec(t, "GRANT SESSION_VARIABLES_ADMIN ON *.* TO "+login)
 	deliver(t, open(), 3)
-	if !finding(t, open(), "the server's slow log").OK || has("secret-row-canary-3") {
+	if !testenv.FindingOf(t, open(), "the server's slow log").OK || has("secret-row-canary-3") {
 		t.Error("values are in the slow log though the account may turn that off")
 	}
 }
