@@ -142,7 +142,8 @@ type Issued struct {
 	CreatedAt time.Time `json:"created_at,omitzero"` // zero if the issuer doesn't say
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero if it doesn't expire
 	// Mark is the version that the credential was created for, from its name; "" if
-	// the name doesn't say. It tells what became of a call whose answer was lost.
+	// the name doesn't say. It tells what became of a call whose answer was lost, and
+	// which credential was made by a request that arrived twice.
 	Mark string `json:"mark,omitempty"`
 	Use  Use    `json:"use,omitzero"`
 	// Unlock is how a person ends the lock that somebody put on the account as a

@@ -210,6 +210,10 @@ type Intent struct {
 	At      time.Time `json:"at"`
 	Until   time.Time `json:"until"` // when the call returned, or its deadline if that isn't known
 	Known   []string  `json:"known"` // the ids that the issuer listed before the call
+	// Answer is the id of the credential that the store got, "" if the answer was
+	// lost. A request may have arrived twice, so what else bears the version's mark
+	// is a second one, whose value nobody has.
+	Answer string `json:"answer,omitempty"`
 }
 
 // Covers reports whether a credential that the issuer lists may be a trace of the

@@ -16,9 +16,10 @@ type observation struct {
 	// contents is the store's, with the credentials of its versions identified.
 	contents rota.Contents
 	// issued is the issuer's list, kept until an effect makes it stale; listed
-	// says whether there is one.
-	issued []rota.Issued
-	listed bool
+	// says whether there is one, and listedAt when it was asked for.
+	issued   []rota.Issued
+	listed   bool
+	listedAt time.Time
 	// idleLooks counts the looks in a row that found the previous credential idle,
 	// where the issuer only shows who is logged in right now; sampled says that
 	// one of them went into the progress.
@@ -146,7 +147,9 @@ func (t *turn) list(ctx context.Context) error {
 		return nil
 	}
 	var issued []rota.Issued
+	var asked time.Time
 	err := t.outside.retry(ctx, 3, "issuer.list", "", func(ctx context.Context) (err error) {
+		asked = t.Now()
 		issued, err = lister.List(ctx)
 		return err
 	})
@@ -169,8 +172,9 @@ func (t *turn) list(ctx context.Context) error {
 			}
 		}
 	}
-	t.seen.issued, t.seen.listed = issued, true
+	t.seen.issued, t.seen.listed, t.seen.listedAt = issued, true, asked
 	t.sample()
+	t.forgetIntents()
 	return nil
 }
 

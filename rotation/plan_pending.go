@@ -105,7 +105,7 @@ func ruleOrphans(v *view) (Decision, bool) {
 		if !ours {
 			continue
 		}
-		if settled := intent.Until.Add(v.Traits.ConsistencyDelay); v.now.Before(settled) {
+		if settled := v.settled(intent); v.now.Before(settled) {
 			v.look(rota.StepDelete, intent.At, settled, "waiting before "+c.ID+" is taken for an orphan")
 			return v.waits[len(v.waits)-1], true
 		}
@@ -113,13 +113,20 @@ func ruleOrphans(v *view) (Decision, bool) {
 			return Decision{Step: rota.StepCreate, Due: intent.At, Reason: "the response with the value of " + c.ID + " was lost, and creating it ended the one in use, so consumers can't log in until the next one is in its place"}, true
 		}
 		orphan := rota.Version{CredentialID: c.ID}
+		step := rota.StepDelete
 		if c.Active && v.CanDeactivate {
-			return v.do(rota.StepDeactivate, orphan, intent.At, "%s is an orphan: Rota created it, but the response was lost", c.ID)
+			step = rota.StepDeactivate
 		}
-		return v.do(rota.StepDelete, orphan, intent.At, "%s is an orphan: Rota created it, but the response was lost", c.ID)
+		if intent.Answer != "" {
+			return v.do(step, orphan, intent.At, "%s is an orphan: the request that created %s arrived twice, and nobody has its value", c.ID, intent.Answer)
+		}
+		return v.do(step, orphan, intent.At, "%s is an orphan: Rota created it, but the response was lost", c.ID)
 	}
 	return Decision{}, false
 }
+
+// settled is when the issuer's list shows what an intent's call did.
+func (v *view) settled(i Intent) time.Time { return i.Until.Add(v.Traits.ConsistencyDelay) }
 
 // isLost reports whether the only credential is one whose value was lost with a
 // response.
@@ -168,19 +175,22 @@ func (v *view) stored(credentialID string) bool {
 }
 
 // markedBy returns the intent that a credential's own name says it's from. Nobody
-// else knows the version's id, and nobody ever got the value.
+// else knows the version's id, and nobody ever got the value. Once the store has the
+// version, others may have read its id, so a credential that was used isn't taken for
+// a second one.
 func (v *view) markedBy(c rota.Issued) (Intent, bool) {
 	for _, i := range v.Progress.Intents {
-		if c.Mark == i.Version && !slices.Contains(i.Known, c.ID) {
-			return i, true
+		if c.Mark != i.Version || slices.Contains(i.Known, c.ID) || c.ID == i.Answer || i.Answer != "" && !c.Use.At.IsZero() {
+			continue
 		}
+		return i, true
 	}
 	return Intent{}, false
 }
 
 func (v *view) intentOf(c rota.Issued) (Intent, bool) {
 	for _, i := range v.Progress.Intents {
-		if i.Covers(c) {
+		if i.Answer == "" && i.Covers(c) {
 			return i, true
 		}
 	}

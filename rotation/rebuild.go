@@ -8,9 +8,9 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// forget drops what is remembered of versions that the store no longer has.
-// Intents go once the store has the answer, since whatever is issued after that
-// isn't theirs. See also [turn.forgetIntents].
+// forget drops what is remembered of versions that the store no longer has. An
+// intent whose answer the store has stays until the issuer's list shows whether the
+// request arrived twice: see [turn.forgetIntents].
 func (l *ledger) forget(contents rota.Contents) {
 	now, p := l.Now(), &l.progress
 	maps.DeleteFunc(p.Versions, func(id string, _ VersionProgress) bool {
@@ -24,13 +24,7 @@ func (l *ledger) forget(contents rota.Contents) {
 		}
 		return true
 	})
-	var intents []Intent
-	for _, i := range p.Intents {
-		if !hasValue(contents.Versions, i.Version) {
-			intents = append(intents, i)
-		}
-	}
-	p.Intents = intents
+	p.Intents = answered(p.Intents, contents.Versions, l.s.Issuer)
 	if rb := p.Rollback; rb != nil {
 		v := &view{State: State{Traits: l.s.Issuer.Traits()}, now: now}
 		to, kept := rota.FindID(contents.Versions, rb.To)
@@ -47,9 +41,28 @@ func (l *ledger) forget(contents rota.Contents) {
 	}
 }
 
+// answered notes which intents' answers the store has. Nothing more is expected of
+// these if the issuer can't list, or if the answer names no credential.
+func answered(intents []Intent, versions []rota.Version, issuer rota.Issuer) []Intent {
+	_, lists := issuer.(rota.Lister)
+	var kept []Intent
+	for _, i := range intents {
+		if hasValue(versions, i.Version) {
+			v, _ := rota.FindID(versions, i.Version)
+			if !lists || v.CredentialID == "" || v.CredentialID == rota.NoCredential {
+				continue
+			}
+			i.Answer = v.CredentialID
+		}
+		kept = append(kept, i)
+	}
+	return kept
+}
+
 // forgetIntents drops intents that are too old to leave traces that weren't there
 // before. Until a turn has seen the issuer's list without any, an intent stays,
-// however old: whoever runs once a day must still recognize an orphan.
+// however old: whoever runs once a day must still recognize an orphan. If the store
+// has the answer, the first list that shows all is enough.
 func (t *turn) forgetIntents() {
 	if _, lists := t.s.Issuer.(rota.Lister); lists && !t.seen.listed {
 		return
@@ -63,6 +76,11 @@ func (t *turn) forgetIntents() {
 	}
 	p := &t.ledger.progress
 	p.Intents = slices.DeleteFunc(slices.Clone(p.Intents), func(i Intent) bool {
+		if i.Answer != "" {
+			c, there := v.issued(i.Answer)
+			unmarked := there && c.Mark != i.Version // so a second one wouldn't be recognized
+			return unmarked || !t.seen.listedAt.Before(v.settled(i)) && !traces[i.Version]
+		}
 		return t.Now().Sub(i.Until) >= rota.Day && !traces[i.Version]
 	})
 }

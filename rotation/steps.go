@@ -54,6 +54,7 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 		t.ledger.noteOutcome(d, "", err)
 		return err
 	}
+	t.ledger.endIntent(d.Version)
 	t.seen.ready.asked = t.seen.ready.login // else the new one is the first to log in with
 	d.Credential = t.s.Issuer.CredentialID(c)
 	t.ledger.update(d.Version, func(vp *VersionProgress) { vp.CredentialID = d.Credential })
@@ -100,8 +101,8 @@ func (t *turn) beginCreate(ctx context.Context, d Decision) error {
 	return t.ledger.writeAhead(ctx, d)
 }
 
-// endIntent notes that the call to create a version returned, without an answer:
-// the issuer's list can be trusted a while after that.
+// endIntent notes that the call to create a version returned: the issuer's list can
+// be trusted a while after that.
 func (l *ledger) endIntent(version string) {
 	intents := slices.Clone(l.progress.Intents) // they're shared with what was saved
 	for i := range intents {

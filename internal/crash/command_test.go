@@ -87,7 +87,7 @@ func TestTokensOfAProgramThroughEveryFault(t *testing.T) {
 		}
 		o := &outward{Issuer: issuer, system: "program", scene: s}
 		return fixture{
-			connect: o.connect, traits: issuer.Traits(), id: issuer.CredentialID,
+			connect: o.connect, traits: issuer.Traits(), id: issuer.CredentialID, marks: true,
 			works: func(c rota.Credential) (bool, error) {
 				words, err := kept(c.Field("id"))
 				return len(words) == 3 && words[1] == c.Field("token") && words[2] == "on", err

@@ -41,7 +41,7 @@ func searchKeys(product elasticsearch.Product) func(testing.TB, *scene) fixture 
 				secret.Issuer, err = connect()
 				return err
 			},
-			traits: keys.Traits(), id: keys.CredentialID,
+			traits: keys.Traits(), id: keys.CredentialID, marks: true,
 			works: func(c rota.Credential) (bool, error) {
 				return server.Accepts(c.Field(elasticsearch.FieldID), c.Field(elasticsearch.FieldAPIKey)), nil
 			},

@@ -54,7 +54,7 @@ func deployTokens(t testing.TB, s *scene, tokens gitlab.DeployTokens) fixture {
 			secret.Issuer = &mine
 			return err
 		},
-		traits: tokens.Traits(), id: tokens.CredentialID,
+		traits: tokens.Traits(), id: tokens.CredentialID, marks: true,
 		works: func(c rota.Credential) (bool, error) {
 			return server.AcceptsDeployToken(c.Field(gitlab.FieldUsername), c.Field(gitlab.FieldToken)), nil
 		},

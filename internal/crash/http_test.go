@@ -52,7 +52,7 @@ func httpKeys(cfg api.KeyConfig) func(testing.TB, *scene) fixture {
 				secret.Issuer, err = connect()
 				return err
 			},
-			traits: issuer.Traits(), id: issuer.CredentialID,
+			traits: issuer.Traits(), id: issuer.CredentialID, marks: cfg.List.Name != "",
 			works: func(c rota.Credential) (bool, error) { return server.Accepts(c.Field("key")), nil },
 			exists: func() (map[string]bool, error) {
 				exist := map[string]bool{}

@@ -23,6 +23,9 @@ type fixture struct {
 	// server that [world.before] or [world.proxy] puts before the system.
 	connect func(p *process, s *rotation.Secret) error
 	traits  rota.Traits
+	// marks says that the system shows which version a credential was made for, so
+	// that one of unknown origin is recognized.
+	marks bool
 	// id names a credential as exists does.
 	id func(rota.Credential) string
 	// works reports whether the system accepts a credential. It's asked after each
@@ -277,9 +280,9 @@ func (s *scene) mayHold(k rotation.HoldKind, missing error) (string, bool) {
 }
 
 // madeTwo reports whether the plan makes a call arrive twice that makes a
-// credential. Of the two, Rota knows the one in the response.
+// credential, and nothing but the one in the response says which of them is Rota's.
 func (s *scene) madeTwo() bool {
-	return s.w.plan.kind == repeated && s.w.plan.call.creates()
+	return s.w.plan.kind == repeated && s.w.plan.call.creates() && !s.fixture.marks
 }
 
 // orphanError names a credential that no version of the store has.

@@ -37,7 +37,7 @@ func secretIDs(_ testing.TB, s *scene) fixture {
 			secret.Issuer = issuer(c)
 			return err
 		},
-		traits: issuer(nil).Traits(), id: issuer(nil).CredentialID,
+		traits: issuer(nil).Traits(), id: issuer(nil).CredentialID, marks: true,
 		works: func(c rota.Credential) (bool, error) {
 			return server.Accepts("approle", "orders", c.Field(vault.FieldSecretID)), nil
 		},
