@@ -120,9 +120,11 @@ func (a *adoption) pending() (rota.Version, bool) {
 
 // supersedes reports whether the credential that was handed in, once it has
 // logged in, proves that the pending one isn't in force: the issuer keeps only
-// one. Somebody set it while a rotation was interrupted.
+// one. Somebody set it while a rotation was interrupted. If that can't be rolled
+// back, neither must the store's own be handed in.
 func (a *adoption) supersedes() bool {
-	return !a.Credential.IsZero() && !a.s.Issuer.Traits().Overlap()
+	traits := a.s.Issuer.Traits()
+	return !traits.Overlap() && (!a.Credential.IsZero() || isOneWay(traits))
 }
 
 // dropPending drops a new credential that isn't in force, and what an adoption

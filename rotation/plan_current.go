@@ -20,7 +20,7 @@ func ruleOwnership(v *view) (Decision, bool) {
 	if !v.foreignCurrent() {
 		return Decision{}, false
 	}
-	if v.asksReplacement() {
+	if v.asksReplacement() || v.Traits.Replaces && v.undoes() {
 		switch {
 		case v.unlisted():
 			return observe, true // to see whether it can still be in use

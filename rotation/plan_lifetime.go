@@ -50,8 +50,12 @@ func (v *view) asksReplacement() bool {
 // replaceable reports whether a current credential that isn't Rota's can be
 // replaced when a person asks for it. It can't be adopted once it has expired or
 // is no longer active at the issuer, and replacing it then takes nothing away from
-// its consumers.
-func (v *view) replaceable() bool { return v.Traits.Lifetime > 0 || v.dead(v.current) }
+// its consumers. Nor can a rotation be given up that nothing brings back the old one
+// from, so a person may have it finished.
+func (v *view) replaceable() bool {
+	finishes := isOneWay(v.Traits) && v.undoes() && v.asksReplacement()
+	return v.Traits.Lifetime > 0 || v.dead(v.current) || finishes
+}
 
 // retireEnded drops the previous version once its credential has expired. Until
 // then there's nothing to do: a credential like that can't be deactivated, and

@@ -29,10 +29,31 @@ func rulePending(v *view) (Decision, bool) {
 		}
 		return v.do(rota.StepSet, v.pending, v.pending.CreatedAt, "make the new credential valid at the issuer")
 	}
+	if d, held := v.revoked(); held {
+		return d, true
+	}
 	if !v.tested(vp) {
 		return v.do(rota.StepTest, v.pending, v.pending.CreatedAt, "log in with the new credential")
 	}
 	return v.do(rota.StepPromote, v.pending, v.pending.CreatedAt, "the new credential works")
+}
+
+// revoked holds if somebody ended the new credential before it was in use, where
+// making it has ended the one in use: neither works, and there's nothing to make the
+// next one from. It's asked once the new one has failed its test.
+func (v *view) revoked() (Decision, bool) {
+	f := v.Progress.stepFailure()
+	if !v.Traits.Replaces || !v.Lists || v.Driver != nil || f == nil || f.Step != rota.StepTest {
+		return Decision{}, false
+	}
+	if v.unlisted() {
+		return observe, true
+	}
+	if !v.dead(v.pending) {
+		return Decision{}, false
+	}
+	return v.hold(HoldNotAtIssuer, rota.StepTest, v.pending.CreatedAt, v.now.Add(10*time.Minute),
+		v.currentDead(), "the new credential %s is not at the issuer any more, and making it ended the old one", v.pending.CredentialID)
 }
 
 // testHolds is for how long a test counts. If the promotion comes later than that,
@@ -100,6 +121,9 @@ func ruleOrphans(v *view) (Decision, bool) {
 	if v.Traits.Replaces && v.Driver != nil {
 		return Decision{}, false // the driver's own version takes its place
 	}
+	if id, is := v.calledOff(); is {
+		return Decision{Step: rota.StepCreate, Due: v.now, Reason: "the rotation that made " + id + " was called off, and creating it ended the one in use, so consumers can't log in until the next one is in its place"}, true
+	}
 	for _, c := range v.Issued {
 		intent, ours := v.orphanOf(c)
 		if !ours {
@@ -128,25 +152,50 @@ func ruleOrphans(v *view) (Decision, bool) {
 // settled is when the issuer's list shows what an intent's call did.
 func (v *view) settled(i Intent) time.Time { return i.Until.Add(v.Traits.ConsistencyDelay) }
 
-// isLost reports whether the only credential is one whose value was lost with a
-// response.
+// isLost reports whether the only credential is one that nobody can be given: its
+// value was lost with a response, or the rotation that made it was called off.
 func (v *view) isLost() bool {
-	return v.Traits.Replaces && slices.ContainsFunc(v.Issued, func(c rota.Issued) bool {
-		_, ours := v.orphanOf(c)
-		return ours
-	})
+	_, lost := v.lost()
+	return lost
+}
+
+func (v *view) lost() (credentialID string, lost bool) {
+	if !v.Traits.Replaces {
+		return "", false
+	}
+	for _, c := range v.Issued {
+		if _, ours := v.orphanOf(c); ours {
+			return c.ID, true
+		}
+	}
+	return v.calledOff()
+}
+
+// calledOff returns the only credential, if it's from a rotation that somebody called
+// off by taking AWSPENDING away after the one in use was ended. Nobody has been given
+// it.
+func (v *view) calledOff() (credentialID string, is bool) {
+	if !v.Traits.Replaces || !v.hasCurrent || !v.current.Ours() || !v.dead(v.current) {
+		return "", false
+	}
+	for _, version := range v.Contents.Versions {
+		c, _ := v.issued(version.CredentialID)
+		promoted := !v.Progress.Versions[version.ID].PromotedAt.IsZero()
+		if c.Active && version.Has(rota.LabelMade(version.ID)) && !promoted && !v.knows(c.ID) {
+			return c.ID, true
+		}
+	}
+	return "", false
 }
 
 // replaces returns the id of the credential that a new one takes the place of, ""
 // if that's none.
 func (v *view) replaces() string {
+	if id, lost := v.lost(); lost {
+		return id
+	}
 	if !v.Traits.Replaces {
 		return ""
-	}
-	for _, c := range v.Issued {
-		if _, ours := v.orphanOf(c); ours {
-			return c.ID
-		}
 	}
 	return v.current.CredentialID
 }

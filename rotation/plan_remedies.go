@@ -18,9 +18,13 @@ func (v *view) remedy(a rota.RemedyAction, text string) rota.Remedy {
 
 // takenOver returns the remedies for a current credential that Rota didn't make.
 // If the store's entry holds only part of it, a person has to provide it. A
-// rotation in progress has to be given up first.
+// rotation in progress has to be given up first or, if nothing brings back the old
+// one, finished.
 func (v *view) takenOver() []rota.Remedy {
-	if v.undoes() {
+	switch {
+	case v.undoes() && isOneWay(v.Traits):
+		return []rota.Remedy{v.remedy(rota.RemedyRotate, "to finish the rotation that was under way"), v.remedy(rota.RemedyAdoptGiven, "with the one in force, to give that up")}
+	case v.undoes():
 		return []rota.Remedy{v.remedy(rota.RemedyRollBack, "to give up the one that was on its way")}
 	}
 	return []rota.Remedy{v.remedy(rota.RemedyAdopt, ""), v.remedy(rota.RemedyAdoptGiven, "where the entry does not hold all of it")}
