@@ -155,6 +155,9 @@ func (s *Secret) preflightExpiry(ctx context.Context, h held) []rota.Finding {
 	}
 	f.Warning = true
 	f.Remedies = rota.Outside("set a later end at the issuer, or none, if it isn't meant to end then")
+	if s.Issuer.Traits().IssuerChooses { // such an end is fixed
+		f.Remedies = []rota.Remedy{{Action: rota.RemedyRotate, Secret: s.Name, Text: "before then, and rotate often enough that the next one doesn't end first"}}
+	}
 	return []rota.Finding{f}
 }
 

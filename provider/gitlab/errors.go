@@ -44,12 +44,14 @@ func (c *Connection) fail(op string, n need, resp *api.Response, err error) erro
 		}
 		return e
 	}
+	_, syntax := errors.AsType[*json.SyntaxError](err)
+	_, form := errors.AsType[*json.UnmarshalTypeError](err)
 	switch {
 	case errors.Is(err, api.ErrNotFound):
 		c.answered(e, http.StatusNotFound, "", n, nil)
 	case errors.Is(err, errTooMany):
 		e.Class, e.Err = rota.ClassStop, err
-	case resp != nil && resp.Response != nil:
+	case resp != nil && resp.Response != nil, syntax, form:
 		// GitLab answered, but not as documented. What it said isn't shown: it may
 		// hold a value.
 		e.Class, e.Err = rota.ClassWait, errUnreadable

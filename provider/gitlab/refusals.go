@@ -54,10 +54,14 @@ func explained(err error, causes []provider.Cause, otherwise string) error {
 	return rota.WithRemedies(err, rota.Outside(provider.RemedyFor(answer.Message, name, causes, otherwise)))
 }
 
-// tooNarrow is the remedy for a 403 that blames the token's scopes, "" for any other.
+// tooNarrow is the remedy for a 403 that blames the token's scopes or fine-grained
+// permissions, "" for any other.
 func (c *Connection) tooNarrow(body []byte) string {
 	var answer struct{ Error, Scope string }
-	if json.Unmarshal(body, &answer) != nil || answer.Error != "insufficient_scope" {
+	switch err := json.Unmarshal(body, &answer); {
+	case err == nil && answer.Error == "insufficient_granular_scope":
+		return "give connection " + c.name + " a token with the scope api, or a fine-grained one with the permission that GitLab names"
+	case err != nil || answer.Error != "insufficient_scope":
 		return ""
 	}
 	return "give connection " + c.name + " a token with the scope " + cmp.Or(provider.Said(answer.Scope), "api") + ": a token's scopes can't be changed"

@@ -2,7 +2,9 @@ package gitlab_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +71,39 @@ func TestAnIssuersOwnRefusalsComeFromTheStandInToo(t *testing.T) {
 	issuer.Connection, issuer.ExpiresAfter = connect(t, server, reader), 30*rota.Day
 	if _, err := issuer.Create(t.Context(), rota.CreateRequest{}); err == nil || !strings.Contains(rota.Hint(rota.RemediesOf(err)), "a token with the scope api: a token's scopes can't be changed") {
 		t.Errorf("a connection's token without the scope: %v (%s)", err, rota.Hint(rota.RemediesOf(err)))
+	}
+}
+
+// What answers in GitLab's place, and what a fine-grained token lacks, is named for each
+// kind of list.
+func TestAListThatIsNoAnswerOrRefused(t *testing.T) {
+	for _, c := range []struct {
+		status     int
+		body       string
+		text, hint string
+	}{
+		{200, "<html>sign in</html>", "the answer could not be read", "not to a proxy or a login page"},
+		{200, `{"token": "glpat-value"}`, "the answer could not be read", "not to a proxy or a login page"},
+		{403, `{"error":"insufficient_granular_scope","error_description":"the permission Read Token is missing"}`, "Read Token", "the permission that GitLab names"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.body)
+		}))
+		connection := dial(t, gitlab.Config{URL: server.URL, Token: gitlabtest.AdminToken})
+		for name, kind := range issuers {
+			issuer := kind.Tokens
+			issuer.Connection = connection
+			_, err := issuer.List(t.Context())
+			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(rota.Hint(rota.RemediesOf(err)), c.hint) || strings.Contains(err.Error(), "glpat") {
+				t.Errorf("%s: %v (%s)", name, err, rota.Hint(rota.RemediesOf(err)))
+			}
+		}
+		_, err := (&gitlab.DeployTokens{Connection: connection, Level: gitlab.LevelProject, Owner: "shop/api", TokenName: "puller"}).List(t.Context())
+		if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(rota.Hint(rota.RemediesOf(err)), c.hint) {
+			t.Errorf("deploy tokens: %v (%s)", err, rota.Hint(rota.RemediesOf(err)))
+		}
+		server.Close()
 	}
 }
 
