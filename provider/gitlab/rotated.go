@@ -41,11 +41,14 @@ func (t *Tokens) rotate(ctx context.Context, replaces string, expires api.ISOTim
 		return token{}, t.Connection.refuse(op, "set name back to "+provider.Said(now.name), fmt.Errorf("token %d has another name", id))
 	}
 	own, err := t.ownToken(ctx)
+	if err == nil && own == id {
+		err = t.itself(op)
+	}
+	if err == nil {
+		err = t.tooOld(ctx, op)
+	}
 	if err != nil {
 		return token{}, err
-	}
-	if own == id {
-		return token{}, t.itself(op)
 	}
 	made, err := t.callRotate(ctx, id, expires)
 	if provider.StatusOf(err) == 400 {
@@ -76,6 +79,21 @@ func (t *Tokens) itself(op string) error {
 		errors.New("it's the token that the connection itself logs in with"))
 }
 
+// tooOld refuses a GitLab that ignores how long a rotated token is to last: it ends
+// after a week, and whoever counts on more is locked out.
+func (t *Tokens) tooOld(ctx context.Context, op string) error {
+	v, _, err := t.Connection.api.Version.GetVersion(with(ctx))
+	if err != nil {
+		return ctx.Err() // unknown
+	}
+	var major, minor int
+	if n, _ := fmt.Sscanf(v.Version, "%d.%d", &major, &minor); n < 2 || major > 16 || major == 16 && minor >= 6 {
+		return nil
+	}
+	return t.Connection.refuse(op, "update GitLab to 16.6 or later, or have Rota make tokens with overlap: gitlab_project_token, gitlab_group_token or gitlab_personal_token",
+		fmt.Errorf("GitLab %d.%d lets a rotated token last a week only, whatever expires_after says", major, minor))
+}
+
 // preflightRotated looks for the one token.
 func (t *Tokens) preflightRotated(ctx context.Context, list []token) rota.Finding {
 	check := "rotate " + t.what()
@@ -89,6 +107,9 @@ func (t *Tokens) preflightRotated(ctx context.Context, list []token) rota.Findin
 		err = t.Connection.refuse(check, byHand, errors.New("there's no valid token of this name"))
 	case len(list) > 1:
 		err = t.Connection.refuse(check, "give the others another name, or revoke them if nobody uses them", fmt.Errorf("there are %d valid tokens of this name", len(list)))
+	}
+	if err == nil {
+		err = t.tooOld(ctx, check)
 	}
 	return provider.Found(check, "", err)
 }

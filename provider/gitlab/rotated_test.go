@@ -163,6 +163,10 @@ func TestWhatCanNotBeRotated(t *testing.T) {
 			i.Connection = connect(t, s, s.AddToken(gitlabtest.Token{Name: "stranger", Scopes: []string{"api"}, UserID: 78}))
 			return id
 		}, true},
+		{"a token of an older GitLab", "lets a rotated token last a week only", "16.6 or later", func(_ *testing.T, s *gitlabtest.Server, i *gitlab.Tokens) string {
+			s.BeOlder()
+			return i.CredentialID(first(s, "user 77", 77))
+		}, true},
 		{"a token that would be valid for too long", "Expiration date", "expires_after", func(_ *testing.T, s *gitlabtest.Server, i *gitlab.Tokens) string {
 			i.ExpiresAfter = 390 * rota.Day
 			return i.CredentialID(first(s, "user 77", 77))
