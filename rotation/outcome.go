@@ -35,7 +35,7 @@ func (t *turn) failed(d Decision, err error) error {
 		f.RetryAt = retryPutBack(f, policy)
 	}
 	switch {
-	case step != StepObserve && !putsBack && f.Attempts == policy.MaxAttempts: // a look changes nothing, and is never given up
+	case step != StepObserve && !putsBack && !(t.lost && step == rota.StepCreate) && f.Attempts == policy.MaxAttempts: // a look changes nothing, and is never given up
 		t.ledger.event(rota.EventQuarantined, d.Version, d.Credential,
 			fmt.Sprintf("%s failed %d times and won't be retried; the last error: %s", step, f.Attempts, f.Error), resumed(t.s.Name, f.Remedies)...)
 		p.Held = HoldQuarantined // so it isn't notified again
@@ -165,12 +165,20 @@ func (t *turn) conclude(err error) {
 	t.warn(s, now)
 }
 
+// mayBeLost reports whether a call that failed may have ended the credential in use.
+func (t *turn) mayBeLost(err error) bool {
+	f := t.ledger.progress.Failure
+	return err != nil && f != nil && f.Step == rota.StepCreate && f.Class == rota.ClassWait && t.s.Issuer.Traits().Replaces
+}
+
 // nextAt is when the secret is looked at next.
 func (t *turn) nextAt(s Status, err error) time.Time {
 	soon := t.Now().Add(holdRecheck)
 	switch {
 	case errors.Is(err, context.Canceled), t.ledger.progress.Requested != nil && t.asked.step != rota.StepCreate:
 		return time.Time{} // interrupted, or something else is wanted: go on at once
+	case t.mayBeLost(err):
+		return earlier(s.NextAt, t.Now().Add(t.s.Policy.WithDefaults().TestWithin))
 	case s.NextAt.IsZero():
 		return t.Now().Add(rota.Day) // no date changes anything, but somebody outside may
 	case len(t.result.Done) > 0 && s.NextAt.After(soon):

@@ -12,15 +12,32 @@ func guardFailure(v *view, d Decision) (Decision, bool) {
 	if f == nil || f.Step != d.Step || v.Force != rota.StepNone {
 		return Decision{}, false
 	}
+	lost, retryAt := d.Step == rota.StepCreate && v.isLost(), f.RetryAt
+	if lost && f.Class == rota.ClassWait {
+		retryAt = v.retryLost(f)
+	}
 	switch {
-	case f.Attempts >= v.policy.MaxAttempts && !v.putsBack(d):
+	case f.Attempts >= v.policy.MaxAttempts && !v.putsBack(d) && !lost:
 		return v.hold(HoldQuarantined, d.Step, d.Due, v.now.Add(holdRecheck), resumed(v.Secret, f.Remedies), "%s failed %d times; the last error: %s",
 			d.Step, f.Attempts, f.Error)
-	case v.now.Before(f.RetryAt):
-		return v.hold(HoldRetrying, d.Step, d.Due, f.RetryAt, f.Remedies, "%s failed (%d of %d) and will be retried at %s: %s",
-			d.Step, f.Attempts, v.policy.MaxAttempts, stamp(f.RetryAt), f.Error)
+	case v.now.Before(retryAt):
+		return v.hold(HoldRetrying, d.Step, d.Due, retryAt, f.Remedies, "%s failed (%d of %d) and will be retried at %s: %s",
+			d.Step, f.Attempts, v.policy.MaxAttempts, stamp(retryAt), f.Error)
 	}
 	return Decision{}, false
+}
+
+// retryLost is when to make the next credential after an answer was lost that ended
+// the one in use: promptly after the loss, however often the calls before failed, and
+// then every ten minutes. It isn't given up: until it succeeds, consumers can't log in.
+func (v *view) retryLost(f *Failure) time.Time {
+	wait := 10 * time.Minute
+	id, _ := v.lost()
+	c, _ := v.issued(id)
+	if n := len(v.Progress.Intents); n > 0 && (v.Progress.Intents[n-1].Covers(c) || v.Progress.Intents[n-1].Version == c.Mark) {
+		wait = v.policy.TestWithin
+	}
+	return earlier(f.RetryAt, f.At.Add(wait))
 }
 
 // failing shows the failure of a step that's overdue and waits for the window:

@@ -19,6 +19,7 @@ type onlyOne struct {
 	now      func() time.Time
 	made     []rota.Issued // the last is the valid one
 	lose     int           // so many answers
+	down     int           // for so many requests
 	replaced []string
 	// refuseNew refuses all logins but with the first one.
 	refuseNew bool
@@ -42,6 +43,10 @@ func (o *onlyOne) add() rota.Credential {
 }
 
 func (o *onlyOne) Create(_ context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	if o.down > 0 {
+		o.down--
+		return rota.Credential{}, &rota.Error{Class: rota.ClassWait, Err: errors.New("down")}
+	}
 	o.replaced = append(o.replaced, r.Replaces)
 	last := len(o.made) - 1
 	if last < 0 || o.made[last].ID != r.Replaces || !o.made[last].Active {
@@ -176,6 +181,37 @@ func TestALostAnswerThatEndedTheOneInUse(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// However often a rotation failed before: once an answer is lost that ended the one in
+// use, the next attempt comes at once, and none is the last.
+func TestALostAnswerAfterManyFailures(t *testing.T) {
+	b, o := newOnlyOne(t)
+	b.days(90)
+	o.down = 12
+	for range 12 {
+		_, _ = b.rotator.Advance(t.Context(), b.secret, rotation.Options{Force: rota.StepCreate})
+		b.now = b.now.Add(time.Minute)
+	}
+	o.lose = 1
+	_, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{Force: rota.StepCreate})
+	if since := b.now; err == nil || len(o.made) != 2 {
+		t.Fatalf("%v, %d made", err, len(o.made))
+	} else if r := b.next(t); b.now.Sub(since) > time.Minute || len(o.made) != 3 {
+		t.Errorf("after %s, %d were made: %+v", b.now.Sub(since), len(o.made), r.Last)
+	}
+	// And if it's down for long just then.
+	b.days(91)
+	o.lose = 1
+	_, _ = b.rotator.Advance(t.Context(), b.secret, rotation.Options{})
+	o.down = 40
+	for range 60 {
+		b.now = b.now.Add(15 * time.Minute)
+		_, _ = b.rotator.Advance(t.Context(), b.secret, rotation.Options{})
+	}
+	if _, c, _ := b.store.Read(rota.LabelCurrent); !o.works(c) || b.told(rota.EventQuarantined) > 0 {
+		t.Errorf("current is %s of %d, %d attempts left", c.Field("id"), len(o.made), o.down)
 	}
 }
 

@@ -69,6 +69,7 @@ func (t *turn) createRequest(ctx context.Context, version string) (rota.CreateRe
 			return rota.CreateRequest{}, err
 		}
 	}
+	t.lost = t.view().isLost()
 	r := rota.CreateRequest{Version: version, Taken: t.view().taken(), Replaces: t.view().replaces()}
 	var err error
 	r.Current, err = t.inUse(ctx, t.seen.holder(rota.LabelCurrent))

@@ -28,6 +28,7 @@ type turn struct {
 	// lockedOut says that setting the new credential failed in a way that may have
 	// killed the current one.
 	lockedOut bool
+	lost      bool // the credential that a new one is to replace is one that nobody has
 	proves    bool // it asks whether the next steps would succeed before one that can't be undone
 	tells     bool // it asks whether the current credential is in force
 	// asksHolders says that it asks who still holds the previous credential.
