@@ -43,6 +43,15 @@ func (c *Clock) There(t time.Time) (there time.Time, known bool) {
 	return t.Add(*ahead), true
 }
 
+// Here returns a time of the system's as Rota's clock showed it; the same until the
+// system has answered once, and for zero.
+func (c *Clock) Here(t time.Time) time.Time {
+	if there, known := c.There(t); known && !t.IsZero() {
+		return t.Add(-there.Sub(t))
+	}
+	return t
+}
+
 func (c *Clock) now() time.Time {
 	if c.Now == nil {
 		return time.Now()

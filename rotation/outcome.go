@@ -35,7 +35,7 @@ func (t *turn) failed(d Decision, err error) error {
 		f.RetryAt = retryPutBack(f, policy)
 	}
 	switch {
-	case step != StepObserve && !putsBack && !(t.lost && step == rota.StepCreate) && f.Attempts == policy.MaxAttempts: // a look changes nothing, and is never given up
+	case step != StepObserve && !putsBack && (!t.lost || step != rota.StepCreate) && f.Attempts == policy.MaxAttempts: // a look changes nothing, and is never given up
 		t.ledger.event(rota.EventQuarantined, d.Version, d.Credential,
 			fmt.Sprintf("%s failed %d times and won't be retried; the last error: %s", step, f.Attempts, f.Error), resumed(t.s.Name, f.Remedies)...)
 		p.Held = HoldQuarantined // so it isn't notified again

@@ -224,7 +224,7 @@ func (t *Tokens) List(ctx context.Context) ([]rota.Issued, error) {
 	var issued []rota.Issued
 	for _, x := range list {
 		if x.name == t.TokenName && x.active {
-			issued = append(issued, rota.Issued{ID: strconv.FormatInt(x.id, 10), Active: true, CreatedAt: x.created, ExpiresAt: x.expires})
+			issued = append(issued, rota.Issued{ID: strconv.FormatInt(x.id, 10), Active: true, CreatedAt: t.Connection.clock.Here(x.created), ExpiresAt: x.expires})
 		}
 	}
 	return issued, err
