@@ -282,7 +282,7 @@ func (s *scene) mayHold(k rotation.HoldKind, missing error) (string, bool) {
 // madeTwo reports whether the plan makes a call arrive twice that makes a
 // credential, and nothing but the one in the response says which of them is Rota's.
 func (s *scene) madeTwo() bool {
-	return s.w.plan.kind == repeated && s.w.plan.call.creates() && !s.fixture.marks
+	return s.w.plan.kind == repeated && s.w.plan.call.creates() && !s.marks
 }
 
 // orphanError names a credential that no version of the store has.
