@@ -1,19 +1,18 @@
 package story
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/rota-dev/rota/app"
 	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/provider/chat"
@@ -30,6 +29,7 @@ type example struct {
 	t      testing.TB
 	dir    string
 	config string
+	env    []string
 }
 
 func newExample(t testing.TB, p provider.Provider, files map[string]string, replace ...string) *example {
@@ -67,11 +67,13 @@ func (e *example) read(name string) string {
 
 func (e *example) rota(args ...string) string {
 	e.t.Helper()
-	var out bytes.Buffer
-	if code := app.Run(e.t.Context(), app.Options{}, append(args, "-c", e.config), []string{"ROTA_DATA_DIR=" + filepath.Join(e.dir, "data")}, strings.NewReader(""), &out, &out); code != 0 {
-		e.t.Fatalf("rota %s: code %d\n%s", strings.Join(args, " "), code, out.String())
+	cmd := exec.Command(program, append(args, "-c", e.config)...)
+	cmd.Env = append(os.Environ(), append(e.env, "ROTA_DATA_DIR="+filepath.Join(e.dir, "data"))...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		e.t.Fatalf("rota %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-	return out.String()
+	return string(out)
 }
 
 // holds checks what a file of the example holds now.
