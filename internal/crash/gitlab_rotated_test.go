@@ -72,7 +72,7 @@ func rotatedTokens(t testing.TB, s *scene, tokens gitlab.Tokens) fixture {
 	return fixture{
 		connect: func(p *process, secret *rotation.Secret) (err error) {
 			issuer := tokens
-			issuer.Connection, err = gitlab.New("main", gitlab.Config{URL: front.URL, Token: login, Budget: unlimited{}})
+			issuer.Connection, err = gitlab.New("main", gitlab.Config{URL: front.URL, Token: login, Budget: unlimited{}, Now: s.w.clock})
 			secret.Issuer = &endsAtCreate{&issuer, p.w.scene}
 			return err
 		},
