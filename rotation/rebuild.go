@@ -10,8 +10,9 @@ import (
 
 // forget drops what is remembered of versions that the store no longer has. An
 // intent whose answer the store has stays until the issuer's list shows whether the
-// request arrived twice: see [turn.forgetIntents].
-func (l *ledger) forget(contents rota.Contents) {
+// request arrived twice: see [turn.forgetIntents]. A driver's steps don't wait for that:
+// the last of them may be the last look for months.
+func (l *ledger) forget(contents rota.Contents, driven bool) {
 	now, p := l.Now(), &l.progress
 	maps.DeleteFunc(p.Versions, func(id string, _ VersionProgress) bool {
 		if _, kept := rota.FindID(contents.Versions, id); kept {
@@ -24,7 +25,8 @@ func (l *ledger) forget(contents rota.Contents) {
 		}
 		return true
 	})
-	p.Intents = answered(p.Intents, contents.Versions, l.s.Issuer)
+	_, lists := l.s.Issuer.(rota.Lister)
+	p.Intents = answered(p.Intents, contents.Versions, lists && !driven)
 	if rb := p.Rollback; rb != nil {
 		v := &view{State: State{Traits: l.s.Issuer.Traits()}, now: now}
 		to, kept := rota.FindID(contents.Versions, rb.To)
@@ -42,14 +44,13 @@ func (l *ledger) forget(contents rota.Contents) {
 }
 
 // answered notes which intents' answers the store has. Nothing more is expected of
-// these if the issuer can't list, or if the answer names no credential.
-func answered(intents []Intent, versions []rota.Version, issuer rota.Issuer) []Intent {
-	_, lists := issuer.(rota.Lister)
+// these if nobody will look at the issuer's list, or if the answer names no credential.
+func answered(intents []Intent, versions []rota.Version, looks bool) []Intent {
 	var kept []Intent
 	for _, i := range intents {
 		if hasValue(versions, i.Version) {
 			v, _ := rota.FindID(versions, i.Version)
-			if !lists || v.CredentialID == "" || v.CredentialID == rota.NoCredential {
+			if !looks || v.CredentialID == "" || v.CredentialID == rota.NoCredential {
 				continue
 			}
 			i.Answer = v.CredentialID
