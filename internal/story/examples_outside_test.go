@@ -171,7 +171,7 @@ func TestTheExampleOfPrograms(t *testing.T) {
 		"parcel": parcel, "page-on-call": "#!/bin/sh\ncat >>" + programs + "/pages\n", "systemctl": "#!/bin/sh\necho \"$@\" >>" + programs + "/restarts\n",
 		"kiosks": "#!/bin/sh\ncat >" + programs + "/kiosks.json\necho '{\"protocol\": 1, \"verb\": \"deliver\"}'\n",
 	} {
-		if err := os.WriteFile(filepath.Join(programs, name), []byte(text), 0o700); err != nil { //nolint:gosec // programs
+		if err := os.WriteFile(filepath.Join(programs, name), []byte(text), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
