@@ -1,5 +1,11 @@
 package provider
 
+import (
+	"context"
+
+	"github.com/rota-dev/rota"
+)
+
 // What the issuers of databases and their kind check about the accounts they're for.
 // noun is what the system calls one: "user", "role".
 
@@ -25,4 +31,22 @@ func (v *Validation) NotOwn(noun string, own Text, accounts ...Text) {
 			v.Problem(account.At, "", "an administering "+noun+" for the connection alone", "%q is the %s that Rota itself logs in as", name, noun)
 		}
 	}
+}
+
+// OwnLogin is the preflight of an account that changes its own password: one of the
+// stored credentials must log in.
+func OwnLogin(ctx context.Context, noun, name string, known func(context.Context) ([]rota.Credential, error), test func(context.Context, rota.TestRequest) error) []rota.Finding {
+	f := rota.Finding{Check: "log in as " + noun + " " + name + " itself"}
+	all, err := known(ctx)
+	for _, c := range all {
+		if err = test(ctx, rota.TestRequest{Credential: c}); err == nil {
+			f.OK = true
+			return []rota.Finding{f}
+		}
+	}
+	f.Detail, f.Remedies = "none of the stored passwords logs in", rota.Outside("the right password in the secret, or a masterarn")
+	if err != nil {
+		f.Detail = rota.Sanitize(err, all...).Error()
+	}
+	return []rota.Finding{f}
 }

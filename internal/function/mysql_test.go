@@ -111,20 +111,6 @@ func (d *mysqlDatabase) login(name, label string) (username string, err error) {
 	return v.Username, err
 }
 
-func (d *mysqlDatabase) rotate(f *runtimetest.Function, name, arn string) string {
-	d.t.Helper()
-	token, err := d.AnnounceVersion(name)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	for _, step := range protocol {
-		succeed(d.t, f, stepEvent(arn, token, step))
-		succeed(d.t, f, stepEvent(arn, token, step))
-		f.Kill()
-	}
-	return token
-}
-
 // wantUsers checks who logs in with which version.
 func (d *mysqlDatabase) wantUsers(want map[string]string) {
 	d.t.Helper()

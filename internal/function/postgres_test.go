@@ -72,15 +72,16 @@ func (d *database) login(name, label string) (username string, err error) {
 	return v.Username, err
 }
 
-func (d *database) rotate(f *runtimetest.Function, name, arn string) string {
-	d.t.Helper()
-	token, err := d.AnnounceVersion(name)
+// rotate has Secrets Manager's four steps done, each of them twice.
+func (c *cloud) rotate(f *runtimetest.Function, name, arn string) string {
+	c.t.Helper()
+	token, err := c.AnnounceVersion(name)
 	if err != nil {
-		d.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	for _, step := range protocol {
-		succeed(d.t, f, stepEvent(arn, token, step))
-		succeed(d.t, f, stepEvent(arn, token, step))
+		succeed(c.t, f, stepEvent(arn, token, step))
+		succeed(c.t, f, stepEvent(arn, token, step))
 		f.Kill()
 	}
 	return token

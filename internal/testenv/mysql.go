@@ -3,9 +3,6 @@
 package testenv
 
 import (
-	"context"
-	"crypto/sha256"
-	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,9 +10,6 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-	"time"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // MySQLOptions configure a test's MySQL. The zero value is ready to use.
@@ -28,14 +22,10 @@ type MySQLOptions struct {
 // statement and keeps a binary log, for tests that check that something is never
 // in them.
 type MySQLServer struct {
-	Host   string
-	Port   int
-	Socket string // the path of the Unix socket
+	mysqlServer
 	CAFile string // the authority of the certificate that the server made for itself
 
-	child
 	options MySQLOptions
-	dir     string
 	root    string // where its programs were unpacked
 }
 
@@ -106,26 +96,16 @@ func StartMySQL(o MySQLOptions) (*MySQLServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &MySQLServer{Host: "127.0.0.1", options: o, root: root}
+	s := &MySQLServer{options: o, root: root}
 	template, err := s.template()
 	if err != nil {
 		return nil, fmt.Errorf("prepare MySQL's template: %w", err)
 	}
-	if s.dir, err = os.MkdirTemp("", "rota-mysql-"); err != nil {
+	s.begin = s.start
+	if err := s.place("rota-mysql-", template); err != nil {
 		return nil, err
 	}
-	s.Socket, s.CAFile = filepath.Join(s.dir, "socket"), filepath.Join(s.dir, "data", "ca.pem")
-	err = output(exec.Command("cp", "-a", template, filepath.Join(s.dir, "data")))
-	if err == nil {
-		s.Port, err = freePort()
-	}
-	if err == nil {
-		err = s.start()
-	}
-	if err != nil {
-		s.Stop()
-		return nil, err
-	}
+	s.CAFile = filepath.Join(s.dir, "data", "ca.pem")
 	return s, nil
 }
 
@@ -154,41 +134,17 @@ func (s *MySQLServer) template() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	base, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(version)
-	path := filepath.Join(base, "rota-test", fmt.Sprintf("mysql-%x", sum[:6]))
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", err
-	}
-	mine, err := os.MkdirTemp(filepath.Dir(path), "making-")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = os.RemoveAll(mine) }()
-	made := filepath.Join(mine, "made")
-	program, args, err = s.command(append([]string{"--initialize-insecure", "--datadir=" + made}, smallMySQL...)...)
-	if err != nil {
-		return "", err
-	}
-	if err := output(exec.Command(program, args...)); err != nil {
-		return "", err
-	}
-	// Each server has an identity of its own, which it makes when it starts.
-	if err := os.Remove(filepath.Join(made, "auto.cnf")); err != nil {
-		return "", err
-	}
-	if err := os.Rename(made, path); err != nil { // another process may have been faster
-		if _, stat := os.Stat(path); stat != nil {
-			return "", err
+	return dataTemplate("mysql", version, func(made string) error {
+		program, args, err := s.command(append([]string{"--initialize-insecure", "--datadir=" + made}, smallMySQL...)...)
+		if err != nil {
+			return err
 		}
-	}
-	return path, nil
+		if err := output(exec.Command(program, args...)); err != nil {
+			return err
+		}
+		// Each server has an identity of its own, which it makes when it starts.
+		return os.Remove(filepath.Join(made, "auto.cnf"))
+	})
 }
 
 // smallMySQL keeps a server's files small: they're copied for each.
@@ -210,70 +166,4 @@ func (s *MySQLServer) start() error {
 	defer func() { _ = db.Close() }()
 	return s.child.start(launch{Name: "MySQL", Program: program, Args: append(args, s.options.Args...),
 		Log: filepath.Join(s.dir, "errors"), Stop: "TERM", Ready: db.PingContext})
-}
-
-// open is a pool of the superuser's sessions.
-func (s *MySQLServer) open() (*sql.DB, error) {
-	cfg := mysql.NewConfig()
-	cfg.User, cfg.Net, cfg.Addr, cfg.Logger = "root", "unix", s.Socket, &mysql.NopLogger{}
-	connector, err := mysql.NewConnector(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return sql.OpenDB(connector), nil
-}
-
-// Exec runs statements as the superuser, in one session.
-func (s *MySQLServer) Exec(t testing.TB, statements ...string) {
-	t.Helper()
-	db, err := s.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	db.SetMaxOpenConns(1)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	for _, statement := range append([]string{"SET SESSION TRANSACTION READ WRITE"}, statements...) {
-		if _, err := db.ExecContext(ctx, statement); err != nil {
-			t.Fatalf("%s: %v", statement, err)
-		}
-	}
-}
-
-// LogFile returns the path of the log with every statement.
-func (s *MySQLServer) LogFile() string { return filepath.Join(s.dir, "general.log") }
-
-// Logs returns all that the server has logged, binary logs included.
-func (s *MySQLServer) Logs(t testing.TB) []byte {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(s.dir, "binlog.0*"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no binary log: %v", err)
-	}
-	var all []byte
-	for _, file := range append(files, s.LogFile(), filepath.Join(s.dir, "errors")) {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, content...)
-	}
-	return all
-}
-
-// Stop stops the server and removes its folder.
-func (s *MySQLServer) Stop() {
-	s.end()
-	_ = os.RemoveAll(s.dir)
-}
-
-// Restart stops the server, ending all sessions, and starts it again on the same
-// port.
-func (s *MySQLServer) Restart(t testing.TB) {
-	t.Helper()
-	s.end()
-	if err := s.start(); err != nil {
-		t.Fatal(err)
-	}
 }

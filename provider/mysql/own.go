@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // OwnConfig names a user who changes its own password: there's no other account to
@@ -178,17 +179,5 @@ func (o *own) Delete(_ context.Context, r rota.RetireRequest) error {
 
 // Preflight implements [rota.Preflighter]: one of the stored passwords must log in.
 func (o *own) Preflight(ctx context.Context) []rota.Finding {
-	f := rota.Finding{Check: "log in as user " + o.user + " itself"}
-	known, err := o.known(ctx)
-	for _, c := range known {
-		if err = o.Test(ctx, rota.TestRequest{Credential: c}); err == nil {
-			f.OK = true
-			return []rota.Finding{f}
-		}
-	}
-	f.Detail, f.Remedies = "none of the stored passwords logs in", rota.Outside("the right password in the secret, or a masterarn")
-	if err != nil {
-		f.Detail = rota.Sanitize(err, known...).Error()
-	}
-	return []rota.Finding{f}
+	return provider.OwnLogin(ctx, "user", o.user, o.known, o.Test)
 }

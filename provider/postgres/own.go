@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // OwnConfig names a role that changes its own password: there's no other role
@@ -115,17 +116,5 @@ func (o *own) Delete(_ context.Context, r rota.RetireRequest) error {
 
 // Preflight implements [rota.Preflighter]: one of the stored passwords must log in.
 func (o *own) Preflight(ctx context.Context) []rota.Finding {
-	f := rota.Finding{Check: "log in as role " + o.roles.names[0] + " itself"}
-	known, err := o.known(ctx)
-	for _, c := range known {
-		if err = o.roles.Test(ctx, rota.TestRequest{Credential: c}); err == nil {
-			f.OK = true
-			return []rota.Finding{f}
-		}
-	}
-	f.Detail, f.Remedies = "none of the stored passwords logs in", rota.Outside("the right password in the secret, or a masterarn")
-	if err != nil {
-		f.Detail = rota.Sanitize(err, known...).Error()
-	}
-	return []rota.Finding{f}
+	return provider.OwnLogin(ctx, "role", o.roles.names[0], o.known, o.Test)
 }

@@ -41,15 +41,7 @@ func (s *Server) addDeployToken(t *DeployToken) *DeployToken {
 func (s *Server) DeployTokens(place string) []DeployToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []DeployToken
-	for _, t := range s.deploys {
-		if t.Place == place {
-			one := *t
-			one.Value = ""
-			list = append(list, one)
-		}
-	}
-	return list
+	return shown(s.deploys, func(t *DeployToken) bool { return t.Place == place }, func(t *DeployToken) { t.Value = "" })
 }
 
 // AcceptsDeployToken reports whether a pair is that of a valid deploy token.

@@ -13,26 +13,23 @@ import (
 func (s *Server) Tokens(place string) []Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []Token
-	for _, t := range s.tokens {
-		if t.at() == place {
-			one := *t
-			one.Value = ""
-			list = append(list, one)
-		}
-	}
-	return list
+	return shown(s.tokens, func(t *Token) bool { return t.at() == place }, func(t *Token) { t.Value = "" })
 }
 
 // Triggers are the trigger tokens of a project, without their values.
 func (s *Server) Triggers(path string) []Trigger {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []Trigger
-	for _, t := range s.triggers {
-		if t.Path == path {
+	return shown(s.triggers, func(t *Trigger) bool { return t.Path == path }, func(t *Trigger) { t.Value = "" })
+}
+
+// shown are copies of those that match, without their values.
+func shown[T any](all []*T, matches func(*T) bool, hide func(*T)) []T {
+	var list []T
+	for _, t := range all {
+		if matches(t) {
 			one := *t
-			one.Value = ""
+			hide(&one)
 			list = append(list, one)
 		}
 	}
