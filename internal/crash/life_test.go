@@ -164,7 +164,23 @@ var lifeOfUnseen = []step{
 	{name: "day 182, rolled back", after: 2 * rota.Day, ask: rollBack, done: isRolledBack},
 }
 
-var aLook = step{name: "a look at the sessions of the previous one", after: 3 * rota.Day, done: func(moment) error { return nil }}
+// lifeOfTwoPasswords is the life of an account's two passwords, which can only be
+// deleted, and whose use is only seen while the account is used.
+var lifeOfTwoPasswords = []step{
+	{name: "day 0", ask: rotateNow, done: isIssued},
+	{name: "day 90", after: 90 * rota.Day, done: isRotated},
+	lookAfter(10), lookAfter(3), lookAfter(3),
+	{name: "day 110", after: 4 * rota.Day, grace: true, done: isDeleted},
+	{name: "day 180", after: 70 * rota.Day, done: isRotated},
+	{name: "day 182, rolled back", after: 2 * rota.Day, ask: rollBack, done: isRolledBack},
+}
+
+// lookAfter is a look at who is logged in.
+func lookAfter(days int) step {
+	return step{name: "a look at the account's sessions", after: rota.Day * time.Duration(days), done: func(moment) error { return nil }}
+}
+
+var aLook = lookAfter(3)
 
 // play plays the life until the fault happens, then the runs that follow.
 func (w *world) play() verdict {

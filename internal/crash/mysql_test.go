@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-	"time"
 
 	driver "github.com/go-sql-driver/mysql"
 
@@ -25,17 +24,7 @@ var sharedMySQL = testenv.SharedMySQL{Options: testenv.MySQLOptions{Args: []stri
 func TestMySQLDualPasswordsThroughEveryFault(t *testing.T) {
 	t.Parallel()
 	m := newMySQL(t)
-	look := func(after int) step {
-		return step{name: "a look at the user's sessions", after: rota.Day * time.Duration(after), done: func(moment) error { return nil }}
-	}
-	matrix(t, "MySQL dual passwords", 16, life{name: "an account with two passwords", build: inOwnStore(m.dual), kinds: fewKinds, steps: []step{
-		{name: "day 0", ask: rotateNow, done: isIssued},
-		{name: "day 90", after: 90 * rota.Day, done: isRotated},
-		look(10), look(3), look(3),
-		{name: "day 110", after: 4 * rota.Day, grace: true, done: isDeleted},
-		{name: "day 180", after: 70 * rota.Day, done: isRotated},
-		{name: "day 182, rolled back", after: 2 * rota.Day, ask: rollBack, done: isRolledBack},
-	}})
+	matrix(t, "MySQL dual passwords", 16, life{name: "an account with two passwords", build: inOwnStore(m.dual), kinds: fewKinds, steps: lifeOfTwoPasswords})
 }
 
 // mysqls is a server, and the sessions that all cells share.

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	driver "github.com/redis/go-redis/v9"
 
@@ -24,17 +23,7 @@ import (
 func TestRedisUsersThroughEveryFault(t *testing.T) {
 	t.Parallel()
 	r := newRedis(t)
-	look := func(after int) step {
-		return step{name: "a look at the user's connections", after: rota.Day * time.Duration(after), done: func(moment) error { return nil }}
-	}
-	matrix(t, "Redis users", 16, life{name: "a user of two servers", build: inOwnStore(r.user), kinds: fewKinds, steps: []step{
-		{name: "day 0", ask: rotateNow, done: isIssued},
-		{name: "day 90", after: 90 * rota.Day, done: isRotated},
-		look(10), look(3), look(3),
-		{name: "day 110", after: 4 * rota.Day, grace: true, done: isDeleted},
-		{name: "day 180", after: 70 * rota.Day, done: isRotated},
-		{name: "day 182, rolled back", after: 2 * rota.Day, ask: rollBack, done: isRolledBack},
-	}})
+	matrix(t, "Redis users", 16, life{name: "a user of two servers", build: inOwnStore(r.user), kinds: fewKinds, steps: lifeOfTwoPasswords})
 }
 
 // redises are two servers with the same users.
