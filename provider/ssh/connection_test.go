@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -270,6 +271,35 @@ func TestAConnectionThatBrokeIsOpenedAgain(t *testing.T) {
 	_ = l.client.Close()
 	<-l.closed
 	if err := runs(t, c); err != nil {
+		t.Error(err)
+	}
+}
+
+// silentConn is a connection that ends just when a session is asked for, which the
+// library doesn't notice.
+type silentConn struct {
+	ssh.Conn
+	asked, ended chan struct{}
+}
+
+func (c *silentConn) OpenChannel(string, []byte) (ssh.Channel, <-chan *ssh.Request, error) {
+	close(c.asked)
+	select {}
+}
+
+func (c *silentConn) Wait() error  { <-c.ended; return io.EOF }
+func (c *silentConn) Close() error { return nil }
+
+func TestAConnectionThatBreaksWhileASessionOpensIsOpenedAgain(t *testing.T) {
+	c := to(t, testenv.SSHD(t, testenv.SSHOptions{}))
+	silent := &silentConn{asked: make(chan struct{}), ended: make(chan struct{})}
+	n := c.nodes[0]
+	n.share(ssh.NewClient(silent, nil, nil)).release(false)
+	go func() {
+		<-silent.asked
+		close(silent.ended)
+	}()
+	if _, err := n.run(testenv.Soon(t, 10*time.Second), script{text: ":"}); err != nil {
 		t.Error(err)
 	}
 }

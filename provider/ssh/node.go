@@ -3,6 +3,7 @@ package ssh
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -77,6 +78,11 @@ func (n *node) take(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
+	return n.share(client), nil
+}
+
+// share has others take a connection as well, until it ends.
+func (n *node) share(client *ssh.Client) *link {
 	l := &link{node: n, client: client, uses: 1, closed: make(chan struct{}), slots: slots{limit: maxSessions, free: make(chan struct{})}}
 	go func() { // however it ends, nobody takes it afterwards
 		_ = client.Wait()
@@ -89,7 +95,7 @@ func (n *node) take(ctx context.Context) (*link, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.link = l
-	return l, nil
+	return l
 }
 
 // drop keeps others from taking the connection.
@@ -222,6 +228,10 @@ func (l *link) session(ctx context.Context) (*ssh.Session, error) {
 				l.slots.give()
 			}()
 			return nil, ctx.Err()
+		case <-l.closed:
+			// The library waits for ever if it asks just when the connection ends:
+			// after it has told all who wait, and before a write fails.
+			return nil, io.EOF
 		case o := <-answer:
 			if o.err == nil {
 				return o.session, nil
