@@ -97,6 +97,7 @@ func playAWS(t *testing.T, l *ledger) {
 	listener := httptest.NewServer(line)
 	t.Cleanup(listener.Close)
 	w := newWorld(t, l, "prod/cms", "shop", "stored", "given", "text", "torn")
+	w.tapped = true
 	known := func(what, value string) string {
 		w.secret(what, value)
 		return value

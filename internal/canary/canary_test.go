@@ -41,7 +41,7 @@ func TestNoValueLeaks(t *testing.T) {
 		values[h.what] = true
 	}
 	for value, what := range l.values {
-		if strings.HasPrefix(what, "AWSCURRENT of ") && !values[what] {
+		if strings.HasPrefix(what, "a value of ") && !values[what] {
 			t.Errorf("rota get shows %s, of %d bytes, and the scan does not find it there", what, len(value))
 		}
 	}

@@ -132,28 +132,66 @@ type hit struct{ what, form, where string }
 func (l *ledger) scan() (hits []hit, formCount, size int) { return l.scanIn(l.outputs) }
 
 func (l *ledger) scanIn(outputs []output) (hits []hit, formCount, size int) {
+	var search finder
+	for _, value := range slices.Sorted(maps.Keys(l.values)) {
+		for form, text := range forms(value) {
+			search.add(sought{value, form, text})
+			formCount++
+		}
+	}
 	for _, o := range outputs {
 		size += len(o.content)
-	}
-	for _, value := range slices.Sorted(maps.Keys(l.values)) {
-		all := forms(value)
-		formCount += len(all)
-		for _, o := range outputs {
-			if o.meant == value {
-				continue
-			}
-			for form, text := range all {
-				for how, content := range map[string][]byte{form: o.content, form + " in lines": o.unwrapped} {
-					if i := bytes.Index(content, []byte(text)); i >= 0 {
-						before := bytes.ReplaceAll(content[max(0, i-150):i], []byte(value), []byte("***"))
-						hits = append(hits, hit{l.values[value], how, fmt.Sprintf("%s, byte %d, after %q", o.name, i, before)})
-						break
-					}
+		seen := map[[2]string]bool{} // one hit for a value's form is enough
+		for suffix, content := range map[string][]byte{"": o.content, " in lines": o.unwrapped} {
+			search.in(content, func(s sought, i int) {
+				if s.value == o.meant || seen[[2]string{s.value, s.form}] {
+					return
 				}
-			}
+				seen[[2]string{s.value, s.form}] = true
+				before := bytes.ReplaceAll(content[max(0, i-150):i], []byte(s.value), []byte("***"))
+				hits = append(hits, hit{l.values[s.value], s.form + suffix, fmt.Sprintf("%s, byte %d, after %q", o.name, i, before)})
+			})
 		}
 	}
 	return hits, formCount, size
+}
+
+// sought is one form of a value.
+type sought struct{ value, form, text string }
+
+// finder looks for thousands of texts in one pass, by their first bytes.
+type finder struct {
+	heads map[uint32][]sought
+	some  [1 << 16]bool // whether there's a head with this hash
+}
+
+const headLen = 4
+
+func headHash(head uint32) uint32 { return head * 2654435761 >> 16 }
+
+// add adds a text of at least headLen bytes.
+func (f *finder) add(s sought) {
+	if f.heads == nil {
+		f.heads = map[uint32][]sought{}
+	}
+	head := binary.LittleEndian.Uint32([]byte(s.text))
+	f.heads[head] = append(f.heads[head], s)
+	f.some[headHash(head)] = true
+}
+
+// in calls found for each place where a text stands.
+func (f *finder) in(content []byte, found func(s sought, at int)) {
+	for i := 0; i+headLen <= len(content); i++ {
+		head := binary.LittleEndian.Uint32(content[i:])
+		if !f.some[headHash(head)] {
+			continue
+		}
+		for _, s := range f.heads[head] {
+			if len(content)-i >= len(s.text) && string(content[i:i+len(s.text)]) == s.text {
+				found(s, i)
+			}
+		}
+	}
 }
 
 func TestTheScannerFindsAPlantedValue(t *testing.T) {
