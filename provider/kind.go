@@ -208,7 +208,8 @@ type Objects interface {
 	Name() string
 	// Put keeps a file, durably. Putting the same again is no error.
 	Put(ctx context.Context, name string, content []byte) error
-	// List gives all names, sorted.
+	// List gives what there is for Get, sorted by name. That includes what was
+	// replaced or deleted since, if the system keeps it.
 	List(ctx context.Context) ([]string, error)
-	Get(ctx context.Context, name string) ([]byte, error)
+	Get(ctx context.Context, listed string) ([]byte, error)
 }

@@ -297,22 +297,33 @@ func (l *Local) Verify(ctx context.Context) (api.VerifyDoc, error) {
 			doc.Breaks = append(doc.Breaks, api.BreakDoc(b))
 		}
 	}
+	// What's wrong at one place doesn't hide what another one shows.
+	var tampered, others []error
 	for _, p := range l.Anchors {
 		heads, err := p.Heads(ctx)
 		if errors.Is(err, anchor.ErrWriteOnly) {
 			continue
 		}
-		if err == nil {
-			err = compare(ctx, heads)
+		if _, stray := errors.AsType[*anchor.StrayError](err); err == nil || stray {
+			err = cmp.Or(compare(ctx, heads), err)
 		}
 		if err == nil && len(heads) == 0 && doc.Entries > 0 {
 			err = errNoHeads
 		}
 		if err != nil {
-			return api.VerifyDoc{}, fmt.Errorf("the heads in %s: %w", p.Name(), err)
+			err = fmt.Errorf("the heads in %s: %w", p.Name(), err)
+			if _, ok := errors.AsType[*store.TamperError](err); ok {
+				tampered = append(tampered, err)
+			} else {
+				others = append(others, err)
+			}
+			continue
 		}
 		doc.Anchored += len(heads)
 		doc.Places = append(doc.Places, p.Name())
+	}
+	if wrong := append(tampered, others...); len(wrong) > 0 {
+		return api.VerifyDoc{}, errors.Join(wrong...)
 	}
 	return doc, nil
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/hex"
@@ -100,8 +101,9 @@ func publicKey(private *keyset.Handle) (ed25519.PublicKey, error) {
 
 // VerifyHeads compares anchored heads with the current chain: each must be
 // signed with this audit's key and be in the chain. If entries were cut off,
-// replaced by an older state or rechained, the error is a [*TamperError]; for a
-// head that someone else signed it is [anchor.ErrForged].
+// replaced by an older state or rechained, the error is a [*TamperError]. If there's
+// nothing worse than a head that someone else signed, it is [anchor.ErrForged]:
+// whoever added that one mustn't hide what the others show.
 func (db Audit) VerifyHeads(ctx context.Context, heads []anchor.Head) error {
 	if len(heads) == 0 {
 		return nil
@@ -114,9 +116,11 @@ func (db Audit) VerifyHeads(ctx context.Context, heads []anchor.Head) error {
 	if err != nil {
 		return err
 	}
+	var forged error
 	for _, h := range heads {
 		if err := h.Verify(key); err != nil {
-			return err
+			forged = cmp.Or(forged, err)
+			continue
 		}
 		if h.Seq > now.Seq {
 			return &TamperError{Seq: now.Seq + 1, Reason: fmt.Sprintf("this entry and everything after it were cut off: the head of entry %d was anchored at %s", h.Seq, h.At.UTC().Format("2006-01-02 15:04:05Z"))}
@@ -125,7 +129,7 @@ func (db Audit) VerifyHeads(ctx context.Context, heads []anchor.Head) error {
 			return err
 		}
 	}
-	return nil
+	return forged
 }
 
 // containsHead checks that the head's entry is in the chain with the same hash.

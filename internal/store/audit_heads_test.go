@@ -67,6 +67,11 @@ func TestAnchoredHeadsFindWhatTheDatabaseAloneCannot(t *testing.T) {
 		if tampered, ok := errors.AsType[*TamperError](err); !ok || tampered.Seq != 3 || !strings.Contains(tampered.Reason, "anchored at") {
 			t.Errorf("after another history: %v", err)
 		}
+		// A head that someone else put beside them doesn't hide that.
+		err = db.Audit().VerifyHeads(t.Context(), append([]anchor.Head{forged}, heads...))
+		if _, ok := errors.AsType[*TamperError](err); !ok {
+			t.Errorf("with a forged head among them: %v", err)
+		}
 	})
 }
 

@@ -249,6 +249,8 @@ func actionOf(err error) string {
 			action = op.ServiceID + ":" + op.OperationName
 		case op.OperationName == "HeadBucket":
 			action = "s3:ListBucket"
+		case op.OperationName == "ListObjectVersions":
+			action = "s3:ListBucketVersions"
 		default:
 			action = service + ":" + op.OperationName
 		}

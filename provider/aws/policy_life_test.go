@@ -238,7 +238,7 @@ func without(p *Policy, action string) {
 // The audit's anchors are no part of a secret's life. Permissions on KMS keys
 // are not tried at all: neither backend encrypts with them.
 func TestLeastPolicyOfAnchors(t *testing.T) {
-	for _, lacks := range []string{"", "s3:PutObject", "s3:GetObject", "s3:ListBucket"} {
+	for _, lacks := range []string{"", "s3:PutObject", "s3:GetObjectVersion", "s3:ListBucketVersions"} {
 		t.Run("without "+lacks, func(t *testing.T) {
 			e := startAWSTest(t, awstest.Options{})
 			e.server.CreateBucket("heads")

@@ -46,9 +46,28 @@ type Destination interface {
 	// Put stores a head durably. Storing the same head again is a no-op.
 	Put(ctx context.Context, h Head) error
 	// Heads returns the stored heads, oldest first, or [ErrWriteOnly] if the
-	// destination can't be read.
+	// destination can't be read. With a [*StrayError] it returns heads, too.
 	Heads(ctx context.Context) ([]Head, error)
 }
 
 // ErrWriteOnly means that a destination accepts heads but can't return them.
 var ErrWriteOnly = errors.New("heads can't be read back from this destination")
+
+// StrayError means that something else is among the heads of a destination.
+type StrayError struct{ Places []string }
+
+// Error names the first of them.
+func (e *StrayError) Error() string {
+	text := e.Places[0] + ": not a head of the audit"
+	if more := len(e.Places) - 1; more > 0 {
+		text += fmt.Sprintf(", and %d more", more)
+	}
+	return text
+}
+
+func strays(places []string) error {
+	if len(places) == 0 {
+		return nil
+	}
+	return &StrayError{places}
+}

@@ -92,11 +92,20 @@ func TestAFileKeepsHeads(t *testing.T) {
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	if err := os.WriteFile(f.Path, []byte("what\n"), 0o600); err != nil {
+	// What someone else put between them doesn't hide the others.
+	text, err := os.ReadFile(f.Path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Heads(t.Context()); err == nil || !strings.Contains(err.Error(), "heads:1: not a head") {
+	if err := os.WriteFile(f.Path, append([]byte("what\n"), text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err = f.Heads(t.Context())
+	if _, ok := errors.AsType[*anchor.StrayError](err); !ok || !strings.Contains(err.Error(), "heads:1: not a head") {
 		t.Errorf("a file of something else: %v", err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

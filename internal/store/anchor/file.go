@@ -1,7 +1,6 @@
 package anchor
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -54,16 +53,19 @@ func (f File) Heads(context.Context) ([]Head, error) {
 	return read(text[:end+1], f.Path)
 }
 
-// read parses one head per line.
+// read parses one head per line. It goes on after one that isn't a head.
 func read(text []byte, where string) ([]Head, error) {
 	var heads []Head
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; lines.Scan(); n++ {
+	var stray []string
+	n := 0
+	for line := range bytes.Lines(text) {
+		n++
 		var h Head
-		if err := json.Unmarshal(lines.Bytes(), &h); err != nil {
-			return nil, fmt.Errorf("%s:%d: not a head of the audit", where, n)
+		if err := json.Unmarshal(line, &h); err != nil {
+			stray = append(stray, fmt.Sprintf("%s:%d", where, n))
+			continue
 		}
 		heads = append(heads, h)
 	}
-	return heads, lines.Err()
+	return heads, strays(stray)
 }

@@ -136,9 +136,9 @@ func (s *Server) SetLastUsedLag(lag time.Duration) {
 func (s *Server) CreateBucket(name string, readers ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := &bucket{name: name, readers: readers, objects: map[string]object{}}
+	b := &bucket{name: name, readers: readers, objects: map[string]object{}, versions: map[string][]object{}}
 	if old := s.buckets.get(name, false); old != nil {
-		b.objects = old.objects
+		b.objects, b.versions = old.objects, old.versions
 	}
 	s.buckets.put(name, b)
 }

@@ -90,8 +90,14 @@ func (s *Server) target(x *exchange) (action, resource string) {
 		switch x.action {
 		case "HeadBucket", "ListObjectsV2":
 			return "s3:ListBucket", arn
+		case "ListObjectVersions":
+			return "s3:ListBucketVersions", arn
 		case "HeadObject":
 			return "s3:GetObject", arn + "/" + x.object
+		case "GetObject":
+			if x.query.Has("versionId") {
+				return "s3:GetObjectVersion", arn + "/" + x.object
+			}
 		}
 		return action, arn + "/" + x.object
 	}

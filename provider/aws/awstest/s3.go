@@ -18,9 +18,13 @@ type bucket struct {
 	name    string
 	readers []string // users who can read
 	objects map[string]object
+	// versions are all that each object has had, the newest first. Like a delete
+	// marker, a deletion keeps them.
+	versions map[string][]object
 }
 
 type object struct {
+	id       string // of the version
 	body     []byte
 	kind     string // Content-Type
 	modified time.Time
@@ -51,6 +55,9 @@ func (x *exchange) parseS3() {
 		x.action = "Get" + kind
 		if kind == "Bucket" {
 			x.action = "ListObjectsV2"
+			if query.Has("versions") {
+				x.action = "ListObjectVersions"
+			}
 		}
 	case http.MethodPut:
 		x.action = "Put" + kind
@@ -83,8 +90,16 @@ func (s *Server) s3(x *exchange) reply {
 	case "HeadBucket":
 	case "ListObjectsV2":
 		return s.listObjects(x, b, answer)
+	case "ListObjectVersions":
+		return s.listVersions(x, b, answer)
 	case "GetObject", "HeadObject":
 		o, ok := b.objects[x.object]
+		if id := x.query.Get("versionId"); id != "" {
+			i := slices.IndexFunc(b.versions[x.object], func(o object) bool { return o.id == id })
+			if ok = i >= 0; ok {
+				o = b.versions[x.object][i]
+			}
+		}
 		if !ok {
 			return s.render(x, fail(404, "NoSuchKey", "The specified key does not exist."))
 		}
@@ -92,13 +107,15 @@ func (s *Server) s3(x *exchange) reply {
 		header["Last-Modified"] = o.modified.Format(http.TimeFormat)
 		answer.body = o.body // net/http omits it for HEAD
 	case "PutObject":
-		o := object{body: x.body, kind: x.http.Header.Get("Content-Type"), modified: s.now()}
+		o := object{id: s.newUUID(), body: x.body, kind: x.http.Header.Get("Content-Type"), modified: s.now()}
 		if o.kind == "" {
 			o.kind = "binary/octet-stream"
 		}
 		c := *b
 		c.objects = maps.Clone(b.objects)
 		c.objects[x.object] = o
+		c.versions = maps.Clone(b.versions)
+		c.versions[x.object] = append([]object{o}, b.versions[x.object]...)
 		s.buckets.put(b.name, &c)
 		header["Etag"] = o.etag()
 	case "DeleteObject":
@@ -153,6 +170,35 @@ func (s *Server) listObjects(x *exchange, b *bucket, answer reply) reply {
 	result.KeyCount = len(result.Contents)
 	if result.IsTruncated {
 		result.NextContinuationToken = hex.EncodeToString([]byte(result.Contents[limit-1].Key))
+	}
+	body, err := xml.Marshal(result)
+	if err != nil {
+		return s.render(x, fail(500, "InternalError", err.Error()))
+	}
+	answer.body = append([]byte(xml.Header), body...)
+	answer.header["Content-Type"] = "application/xml"
+	return answer
+}
+
+// listVersions lists all versions on one page.
+func (s *Server) listVersions(x *exchange, b *bucket, answer reply) reply {
+	type version struct {
+		Key       string
+		VersionID string `xml:"VersionId"`
+		Size      int
+	}
+	result := struct {
+		XMLName      xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListVersionsResult"`
+		Name, Prefix string
+		IsTruncated  bool
+		Version      []version
+	}{Name: b.name, Prefix: x.query.Get("prefix")}
+	for _, key := range slices.Sorted(maps.Keys(b.versions)) {
+		for _, o := range b.versions[key] {
+			if strings.HasPrefix(key, result.Prefix) {
+				result.Version = append(result.Version, version{key, o.id, len(o.body)})
+			}
+		}
 	}
 	body, err := xml.Marshal(result)
 	if err != nil {
