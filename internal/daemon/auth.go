@@ -78,6 +78,9 @@ func (d *Daemon) newAuthenticator(s config.ServerSettings) (*authn.Authenticator
 			}, err
 		},
 	}
+	if d.clientCAs != nil {
+		o.Trust = d.clientCAs.trust
+	}
 	if len(s.Issuers) > 0 {
 		tokens, err := oidc.NewVerifier(s.Issuers, oidc.Options{Log: d.Log})
 		if err != nil {

@@ -100,6 +100,7 @@ type Daemon struct {
 	watchdog  *engine.Watchdog
 	directory *access.Cache
 	auth      auth
+	clientCAs *clientCAs // nil without client certificates
 	admin     *access.Administration
 	endpoint  *secretsmanager.Server
 	feed      *rest.Feed
@@ -137,6 +138,11 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	}
 	if d.settings, err = d.serverSettings(ctx, file); err != nil {
 		return nil, err
+	}
+	if d.settings.ClientCAFile != "" {
+		if d.clientCAs, err = newClientCAs(d.settings.ClientCAFile, o.Log, time.Now); err != nil {
+			return nil, err
+		}
 	}
 	if d.directory, err = access.NewCache(d.DB.Directory(), nil); err != nil {
 		return nil, err

@@ -298,6 +298,9 @@ func TestTheQueuesPageIsForAdministrators(t *testing.T) {
 		if a.StatusCode != c.want || c.want == http.StatusOK && !strings.Contains(string(body), "<html") {
 			t.Errorf("%s: %s: %.200s", name, a.Status, body)
 		}
+		if a.Header.Get("X-Frame-Options") != "DENY" || !strings.Contains(a.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+			t.Errorf("%s: another site's page may show it: %v", name, a.Header)
+		}
 	}
 	// A page on another site makes the browser send the key along.
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/admin/queue/api/jobs/delete", strings.NewReader(`{"ids":["1"]}`))

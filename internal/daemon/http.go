@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,9 +10,7 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -48,7 +45,18 @@ func (d *Daemon) handler() http.Handler {
 		}
 		d.limited(1, http.HandlerFunc(d.about)).ServeHTTP(w, r)
 	})
-	return endSlow(responseWithin, d.metrics.HTTP(d.traced(mux)))
+	return endSlow(responseWithin, ownPagesOnly(d.metrics.HTTP(d.traced(mux))))
+}
+
+// ownPagesOnly refuses changes that another website's page asks for in a person's
+// browser, which adds their client certificate, or the key they once entered, by
+// itself.
+func ownPagesOnly(next http.Handler) http.Handler {
+	p := http.NewCrossOriginProtection()
+	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusForbidden, map[string]string{"status": "another website asked for this"})
+	}))
+	return p.Handler(next)
 }
 
 // about is the page at /.
@@ -79,12 +87,13 @@ func refusedByLimit(w http.ResponseWriter, err error) bool {
 }
 
 // requirePermission admits callers who may do something with all secrets. A browser prompts
-// for the key: its id as the username, its secret as the password.
-//
-// Because the browser sends the key by itself from then on, changes are only
-// accepted from Rota's own pages.
+// for the key: its id as the username, its secret as the password. No other
+// website may show the page inside its own, where people would click in it
+// without knowing.
 func (d *Daemon) requirePermission(may access.Action, page string, next func(http.ResponseWriter, *http.Request, access.Caller)) http.Handler {
-	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Frame-Options", "DENY")
+		w.Header().Set("Content-Security-Policy", "frame-ancestors 'none'")
 		if id, secret, ok := r.BasicAuth(); ok && len(r.Header.Values("Authorization")) == 1 {
 			r.Header.Set("Authorization", "Bearer rota_"+id+"_"+secret)
 		}
@@ -108,7 +117,7 @@ func (d *Daemon) requirePermission(may access.Action, page string, next func(htt
 			return
 		}
 		next(w, r, c)
-	}))
+	})
 }
 
 // staleAfter is how long the schedule may go without looking for due work
@@ -209,69 +218,4 @@ func (d *Daemon) serve(ctx context.Context, server *http.Server, listener net.Li
 		_ = server.Close() // the rest, such as streams, reconnect
 	}
 	return nil
-}
-
-// tls is the server side of TLS 1.2 and later, with a certificate that's
-// reloaded when its file changes.
-func (d *Daemon) tls() (*tls.Config, error) {
-	pair := &keyPair{certFile: d.settings.CertFile, keyFile: d.settings.KeyFile}
-	if _, err := pair.get(); err != nil {
-		return nil, rota.WithRemedies(fmt.Errorf("tls: %w", err), rota.Outside("server: {tls: {cert: ..., key: ...}}"))
-	}
-	c := &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"h2", "http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.get() },
-	}
-	if d.settings.ClientCAFile == "" {
-		return c, nil
-	}
-	pem, err := os.ReadFile(d.settings.ClientCAFile)
-	if err != nil {
-		return nil, fmt.Errorf("tls: %w", err)
-	}
-	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
-	if !c.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("tls: %s contains no certificate", d.settings.ClientCAFile)
-	}
-	return c, nil
-}
-
-// keyPair is a certificate and its key, from files that something else renews.
-type keyPair struct {
-	certFile, keyFile string
-
-	mu        sync.Mutex
-	checkedAt time.Time
-	modTime   time.Time // the newer of the files' times when they were read
-	pair      *tls.Certificate
-}
-
-// get returns the newest complete pair. It checks the files once a minute at
-// most.
-func (k *keyPair) get() (*tls.Certificate, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.pair != nil && time.Since(k.checkedAt) < time.Minute {
-		return k.pair, nil
-	}
-	k.checkedAt = time.Now()
-	var newest time.Time
-	for _, path := range []string{k.certFile, k.keyFile} {
-		if info, err := os.Stat(path); err == nil && info.ModTime().After(newest) {
-			newest = info.ModTime()
-		}
-	}
-	if k.pair != nil && !newest.After(k.modTime) {
-		return k.pair, nil
-	}
-	pair, err := tls.LoadX509KeyPair(k.certFile, k.keyFile)
-	if err != nil {
-		if k.pair != nil {
-			return k.pair, nil // half renewed: the old one still works
-		}
-		return nil, err
-	}
-	k.pair, k.modTime = &pair, newest
-	return k.pair, nil
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -58,13 +59,119 @@ func (a authority) issue(t *testing.T, dns, dir string) (pair tls.Certificate, c
 	return must(tls.LoadX509KeyPair(certFile, keyFile)), certFile, keyFile
 }
 
+// writeAuthorities writes a file of authorities.
+func writeAuthorities(t *testing.T, file string, all ...authority) {
+	t.Helper()
+	var text []byte
+	for _, a := range all {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})...)
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// withCertificate is a client that shows a certificate, and resumes its sessions.
+func withCertificate(trusts authority, pair tls.Certificate) *http.Client {
+	pool := x509.NewCertPool()
+	pool.AddCert(trusts.cert)
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
+		RootCAs: pool, Certificates: []tls.Certificate{pair}, ClientSessionCache: tls.NewLRUClientSessionCache(1),
+	}}}
+}
+
+func TestARemovedAuthorityEndsItsCertificates(t *testing.T) {
+	ca, removed, dir := newAuthority(t), newAuthority(t), t.TempDir()
+	_, certFile, keyFile := ca.issue(t, "rota.internal", dir)
+	caFile := filepath.Join(dir, "ca.crt")
+	writeAuthorities(t, caFile, ca, removed)
+	w := start(t, "", roleConfig(t, "removed", "30d")+fmt.Sprintf(`
+server: {tls: {cert: %s, key: %s, client_ca: %s}}
+access: {certificates: [{dns: "*.shop.internal", rules: ["list:app/*"]}]}
+`, certFile, keyFile, caFile))
+	old, _, _ := removed.issue(t, "orders.shop.internal", t.TempDir())
+	current, _, _ := ca.issue(t, "orders.shop.internal", dir)
+	url := strings.Replace(w.url, "http:", "https:", 1) + "/v1/secrets"
+	open, again, good := withCertificate(ca, old), withCertificate(ca, old), withCertificate(ca, current)
+	get := func(c *http.Client) int {
+		a, err := c.Do(must(http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)))
+		if err != nil {
+			return 0
+		}
+		_, _ = io.Copy(io.Discard, a.Body)
+		_ = a.Body.Close()
+		return a.StatusCode
+	}
+	for _, c := range []*http.Client{open, again, good} {
+		if got := get(c); got != http.StatusOK {
+			t.Fatalf("before: %d", got)
+		}
+	}
+	again.CloseIdleConnections() // the next request resumes the session
+	writeAuthorities(t, caFile, ca)
+	for deadline := time.Now().Add(15 * time.Second); get(open) == http.StatusOK; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the open connection still counts")
+		}
+	}
+	if got := get(again); got == http.StatusOK {
+		t.Error("a resumed session still counts")
+	}
+	if got := get(good); got != http.StatusOK {
+		t.Errorf("a certificate of the authority that's left: %d", got)
+	}
+	// A file that's being written doesn't shut anyone out.
+	writeAuthorities(t, caFile)
+	time.Sleep(6 * time.Second)
+	if got := get(good); got != http.StatusOK {
+		t.Errorf("while the file is empty: %d", got)
+	}
+}
+
+// A browser adds a person's certificate to whatever a page asks for.
+func TestAnotherWebsiteChangesNothing(t *testing.T) {
+	ca, dir := newAuthority(t), t.TempDir()
+	_, certFile, keyFile := ca.issue(t, "rota.internal", dir)
+	caFile := filepath.Join(dir, "ca.crt")
+	writeAuthorities(t, caFile, ca)
+	w := start(t, "", roleConfig(t, "framed", "30d")+fmt.Sprintf(`
+server: {tls: {cert: %s, key: %s, client_ca: %s}}
+access: {certificates: [{dns: "*.shop.internal", rules: ["admin:*"]}]}
+`, certFile, keyFile, caFile))
+	ann, _, _ := ca.issue(t, "ann.shop.internal", dir)
+	browser, base := withCertificate(ca, ann), strings.Replace(w.url, "http:", "https:", 1)
+	for _, c := range []struct {
+		name, path string
+		header     map[string]string
+		want       int
+	}{
+		{"another website", "/v1/freeze", map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, http.StatusForbidden},
+		{"an older browser", "/v1/freeze", map[string]string{"Origin": "https://evil.example"}, http.StatusForbidden},
+		{"another host of the site", "/v1/freeze", map[string]string{"Sec-Fetch-Site": "same-site"}, http.StatusForbidden},
+		{"a page without an origin", "/v1/freeze", map[string]string{"Origin": "null"}, http.StatusForbidden},
+		{"the endpoint for AWS's tools", "/", map[string]string{"Sec-Fetch-Site": "cross-site"}, http.StatusForbidden},
+		{"no browser", "/v1/thaw", nil, http.StatusOK},
+	} {
+		r := must(http.NewRequestWithContext(t.Context(), http.MethodPost, base+c.path, http.NoBody))
+		for k, v := range c.header {
+			r.Header.Set(k, v)
+		}
+		a, err := browser.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = a.Body.Close()
+		if a.StatusCode != c.want {
+			t.Errorf("%s: %d, want %d", c.name, a.StatusCode, c.want)
+		}
+	}
+}
+
 func TestACertificateIsAKey(t *testing.T) {
 	ca, stranger, dir := newAuthority(t), newAuthority(t), t.TempDir()
 	_, certFile, keyFile := ca.issue(t, "rota.internal", dir)
 	caFile := filepath.Join(dir, "ca.crt")
-	if err := os.WriteFile(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeAuthorities(t, caFile, ca)
 	w := start(t, "", roleConfig(t, "certified", "30d")+fmt.Sprintf(`
 server: {tls: {cert: %s, key: %s, client_ca: %s}}
 access: {certificates: [{dns: "*.shop.internal", rules: ["list:app/*"]}]}

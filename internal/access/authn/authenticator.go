@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,9 @@ type Options struct {
 	SigV4     SigV4
 	Tokens    TokenVerifier
 	Certs     []CertBinding
+	// Trust returns an error if the certificate of a connection isn't trusted any
+	// more, although the handshake verified it. Defaults to nil: it always is.
+	Trust func(*tls.ConnectionState) error
 	// Proxies are the ones whose X-Forwarded-For is trusted. Defaults to none.
 	Proxies []netip.Prefix
 	Limits  Limits           // zero fields have their defaults

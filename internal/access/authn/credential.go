@@ -60,8 +60,15 @@ func (a *Authenticator) certificateOf(state *tls.ConnectionState) credential {
 	}
 	cert := state.VerifiedChains[0][0]
 	return credential{
-		share:  newShare("certificate", string(cert.Raw)),
-		verify: func(context.Context, []byte) (access.Caller, error) { return a.certificate(cert) },
+		share: newShare("certificate", string(cert.Raw)),
+		verify: func(context.Context, []byte) (access.Caller, error) {
+			if a.opts.Trust != nil {
+				if err := a.opts.Trust(state); err != nil {
+					return access.Caller{}, fmt.Errorf("the client certificate isn't trusted any more: %w", err)
+				}
+			}
+			return a.certificate(cert)
+		},
 	}
 }
 
