@@ -140,6 +140,10 @@ func Sanitize(err error, credentials ...Credential) error {
 		}
 	}
 	cut := func(text string) string {
+		if len(text) > maxSanitized {
+			const half = (maxSanitized - len(Omission)) / 2
+			text = strings.ToValidUTF8(text[:half]+Omission+text[len(text)-half:], "")
+		}
 		text = redactValues(text, values)
 		for _, word := range words {
 			text = redactWord(text, word)
@@ -156,6 +160,11 @@ func Sanitize(err error, credentials ...Credential) error {
 	}
 	return &sanitized{text: text, err: err, remedies: remedies}
 }
+
+// maxSanitized is how much of a text [Sanitize] keeps, in bytes: its beginning and
+// its end. It's far more than anyone is shown. Finding values in a page of several
+// megabytes would take seconds, and not all ways to read it could be tried.
+const maxSanitized = 64 << 10
 
 // Omission stands for the part of a program's output or of a document that an
 // error leaves out.

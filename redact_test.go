@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -112,6 +113,21 @@ func TestReadingIsBounded(t *testing.T) {
 	}
 	if size > maxRead {
 		t.Errorf("%d bytes were read", size)
+	}
+}
+
+// A server's page of an error can be of any length.
+func TestSanitizeCutsValuesOutOfLongTexts(t *testing.T) {
+	c := NewCredential(map[string]string{FieldPassword: "hunter-22"})
+	hidden := base64.StdEncoding.EncodeToString([]byte("hunter-22"))
+	text := "500: " + hidden + " " + strings.Repeat("<p>&amp; \"quoted\" %20 </p>\n", 400_000) + hidden + ": the end"
+	began := time.Now()
+	got := Sanitize(errors.New(text), c).Error()
+	if strings.Contains(got, hidden) || !strings.HasPrefix(got, "500: [redacted] ") || !strings.HasSuffix(got, "[redacted]: the end") {
+		t.Errorf("got %.40q … %q", got, got[max(0, len(got)-40):])
+	}
+	if took := time.Since(began); len(got) > maxSanitized || took > 5*time.Second {
+		t.Errorf("%d bytes are left, after %s", len(got), took)
 	}
 }
 

@@ -99,12 +99,15 @@ const hintProgram = "correct the program, and test it against the protocol"
 // reported is the error that a program answered.
 func (p *program) reported(op string, said *problem, secrets []rota.Credential) error {
 	class := classes[said.Class]
-	err := errors.New(shorten(said.Message))
+	secrets = append(secrets, p.hidden())
+	// Before it's cut short: half a value isn't recognized.
+	shown := func(text string) string { return shorten(rota.Sanitize(errors.New(text), secrets...).Error()) }
+	err := errors.New(shown(said.Message))
 	if class.sentinel != nil {
 		err = fmt.Errorf("%w: %w", class.sentinel, err)
 	}
-	e := &rota.Error{System: p.config.Name, Op: op, Class: class.class, Err: err, RetryAfter: time.Duration(said.RetryAfter), Remedies: rota.Outside(shorten(said.Hint))}
-	return rota.Sanitize(e, append(secrets, p.hidden())...)
+	e := &rota.Error{System: p.config.Name, Op: op, Class: class.class, Err: err, RetryAfter: time.Duration(said.RetryAfter), Remedies: rota.Outside(shown(said.Hint))}
+	return rota.Sanitize(e, secrets...)
 }
 
 // maxMessage is how much of a message or a hint is shown.

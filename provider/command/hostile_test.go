@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -208,6 +209,25 @@ func TestOutputIsHarmless(t *testing.T) {
 	} {
 		if got := clean(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
+// A message or an output that's cut in the middle of a value shows no half of it.
+func TestHalfAValueIsntShown(t *testing.T) {
+	const value = "correct-horse-battery-staple"
+	secret := rota.NewCredential(map[string]string{rota.FieldPassword: value})
+	for shift := range len(value) {
+		out := &tail{}
+		_, _ = out.Write([]byte(value + strings.Repeat("\x1b[0m", (kept-shift)/4) + strings.Repeat("x", (kept-shift)%4)))
+		got := rota.Sanitize(errors.New("exit status 1"+out.String()), secret).Error()
+		if len(value)-shift > 3 && strings.Contains(got, value[len(value)-4:]) {
+			t.Fatalf("%d bytes of it are gone: %.80q", shift, got)
+		}
+		p := &program{runner: &runner{config: Config{Name: "p"}}}
+		err := p.reported("create", &problem{Message: strings.Repeat("m", maxMessage-shift) + value}, []rota.Credential{secret})
+		if shift > 3 && strings.Contains(err.Error(), value[:4]) {
+			t.Fatalf("%d bytes of it are left: %q", shift, err.Error()[maxMessage-40:])
 		}
 	}
 }

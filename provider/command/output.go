@@ -39,11 +39,13 @@ func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	text := string(t.end)
-	if _, whole, cut := strings.Cut(text, "\n"); cut && t.dropped {
-		text = whole // half a line may contain half a value
+	if end := strings.IndexAny(text, "\r\n"); t.dropped && end >= 0 {
+		text = text[end+1:] // half a line may contain half a value
+	} else if t.dropped && len(clean(text)) < kept/2 {
+		text = "" // it's half a line, and so short that its beginning would be shown
 	}
 	text = clean(text)
-	if text == "" {
+	if text == "" && !t.dropped {
 		return ""
 	}
 	if t.dropped {
