@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
@@ -44,8 +45,12 @@ func (e Environment) withDefaults() Environment {
 	return e
 }
 
+// pipeWithin is how long a pipe may take to have a value: whoever can put one in
+// a file's place must not stop everything else from being looked at.
+const pipeWithin = 5 * time.Second
+
 func readFile(path string) ([]byte, fs.FileMode, error) {
-	f, err := os.Open(path)
+	f, err := openAtOnce(path)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -57,8 +62,17 @@ func readFile(path string) ([]byte, fs.FileMode, error) {
 	if info.IsDir() {
 		return nil, 0, errors.New("is a folder")
 	}
+	until := time.Now().Add(pipeWithin)
+	_ = f.SetReadDeadline(until) // a regular file has none, and needs none
 	data, err := io.ReadAll(io.LimitReader(f, maxValue+1))
-	if err == nil && len(data) > maxValue {
+	for err == nil && len(data) == 0 && info.Mode()&fs.ModeNamedPipe != 0 && time.Now().Before(until) {
+		time.Sleep(20 * time.Millisecond) // until somebody opens the other end
+		data, err = io.ReadAll(io.LimitReader(f, maxValue+1))
+	}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = fmt.Errorf("is a pipe, and nobody wrote all of a value to it within %s", pipeWithin)
+	case err == nil && len(data) > maxValue:
 		err = fmt.Errorf("is larger than %d KiB", maxValue>>10)
 	}
 	return data, info.Mode().Perm(), err

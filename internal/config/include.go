@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 
 	"go.yaml.in/yaml/v4"
 
@@ -187,10 +188,14 @@ func matching(pattern string) ([]string, error) {
 
 var errLarge = fmt.Errorf("all files together are larger than %d MiB", maxSize>>20)
 
-// readIncluded reads a regular file of the given length or shorter: opening a pipe
-// would block.
+// readIncluded reads a regular file of the given length or shorter.
 func readIncluded(path string, most int) ([]byte, error) {
-	info, err := os.Stat(path)
+	f, err := openAtOnce(path)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat() // of what was opened: a path may lead elsewhere by now
 	switch {
 	case err != nil:
 		return nil, withoutPath(err)
@@ -199,16 +204,17 @@ func readIncluded(path string, most int) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is not a regular file")
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, withoutPath(err)
-	}
-	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
 	if err == nil && len(data) > most {
 		return nil, errLarge
 	}
 	return data, err
+}
+
+// openAtOnce opens a file to read it. Unlike os.Open, it doesn't wait for somebody
+// to open the other end of a pipe, which may never happen.
+func openAtOnce(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
 func withoutPath(err error) error {
