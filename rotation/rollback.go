@@ -110,6 +110,7 @@ func (t *turn) rollback(ctx context.Context, d Decision) error {
 	if err != nil {
 		return fmt.Errorf("rollback: %w", err)
 	}
+	t.seen.invalidateList() // what was current is to be asked about now, too
 	t.ledger.update(to, func(vp *VersionProgress) {
 		vp.PromotedAt, vp.ServedAt, vp.DeactivatedAt = t.Now(), time.Time{}, time.Time{}
 		vp.Delivered, vp.Reloaded = nil, nil
