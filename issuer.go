@@ -110,6 +110,10 @@ type CreateRequest struct {
 	// Current is the credential in use if the issuer's [Traits] ask for it and
 	// there's one.
 	Current Credential
+	// CurrentSince is when the store got Current: an issuer that's [Traits].Readable
+	// and shows one from before then has gone back in time, as after the restore of a
+	// backup, and that one isn't in force.
+	CurrentSince time.Time
 	// Replaces is the id of the credential that the new one takes the place of, if
 	// the issuer's [Traits] say so: the current one, or one whose value was lost with
 	// an answer. "" if there's none. Create must change no other.

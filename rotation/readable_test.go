@@ -17,6 +17,7 @@ type kept struct {
 	value, made int
 	lost        error // of the next answer
 	set         int   // calls of Set
+	asked       rota.CreateRequest
 }
 
 func (k *kept) Traits() rota.Traits {
@@ -29,6 +30,7 @@ func (k *kept) now() rota.Credential {
 }
 
 func (k *kept) Create(_ context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	k.asked = r
 	if !r.Current.IsZero() && !r.Current.Equal(k.now()) {
 		return k.now(), nil
 	}
@@ -84,6 +86,20 @@ func (b *bench) next(t *testing.T) rotation.Result {
 		b.now = at
 	}
 	return b.advance(t, rotation.Options{})
+}
+
+// An issuer whose memory went back in time shows a value from before the current one.
+func TestTheIssuerIsToldSinceWhenTheCurrentValueIs(t *testing.T) {
+	b, k := newKept(t)
+	if !k.asked.CurrentSince.IsZero() {
+		t.Errorf("the first one was said to replace one of %s", k.asked.CurrentSince)
+	}
+	made := b.now
+	b.now = b.now.Add(rota.Day)
+	b.advance(t, rotation.Options{Force: rota.StepCreate})
+	if k.asked.Current.IsZero() || !k.asked.CurrentSince.Equal(made) {
+		t.Errorf("the current one is from %s, and the issuer was told %s", made, k.asked.CurrentSince)
+	}
 }
 
 func TestAValueThatWasReplacedOutsideIsTakenOverWithinADay(t *testing.T) {

@@ -72,7 +72,11 @@ func (t *turn) createRequest(ctx context.Context, version string) (rota.CreateRe
 	t.lost = t.view().isLost()
 	r := rota.CreateRequest{Version: version, Taken: t.view().taken(), Replaces: t.view().replaces()}
 	var err error
-	r.Current, err = t.inUse(ctx, t.seen.holder(rota.LabelCurrent))
+	current := t.seen.holder(rota.LabelCurrent)
+	if r.Current, err = t.inUse(ctx, current); !r.Current.IsZero() {
+		v, _ := t.seen.version(current)
+		r.CurrentSince = v.CreatedAt
+	}
 	return r, err
 }
 

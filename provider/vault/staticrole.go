@@ -78,16 +78,23 @@ func (n staticCreds) is(c rota.Credential) bool {
 	return n.Username == c.Field(rota.FieldUsername) && subtle.ConstantTimeCompare([]byte(n.Password), []byte(c.Field(rota.FieldPassword))) == 1
 }
 
+// wentBack reports whether Vault set it before Rota had the current one. Vault goes
+// back only when its storage does.
+func (n staticCreds) wentBack(since time.Time) bool {
+	return !n.Rotated.IsZero() && n.Rotated.Before(since)
+}
+
 // Create implements [rota.Issuer]. If Vault's password isn't the current one's, Vault
 // has rotated it already: by itself, or because Rota asked and the answer was lost.
-// Then that's the new one.
+// Then that's the new one. Not so if it's from before the current one: Vault was
+// restored from a snapshot, and the database doesn't take what it went back to.
 func (s *StaticRole) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
 	if !r.Current.IsZero() {
 		now, err := s.read(ctx)
 		if err != nil {
 			return rota.Credential{}, err
 		}
-		if !now.is(r.Current) {
+		if !now.is(r.Current) && !now.wentBack(r.CurrentSince) {
 			return now.credential(), nil
 		}
 	}

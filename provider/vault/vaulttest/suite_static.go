@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/providertest"
@@ -157,6 +158,17 @@ func suiteStaticRoles(t *testing.T, b Backend) {
 			t.Error("it was rotated again")
 		}
 		b.logsIn(t, second, true)
+	})
+	t.Run("what Vault went back to is replaced", func(t *testing.T) {
+		s, _ := issuer(t)
+		old := create(t, s, rota.Credential{}) // Vault shows it, and has lost the one after that
+		current := rota.NewCredential(map[string]string{rota.FieldUsername: old.Field(rota.FieldUsername), rota.FieldPassword: "from-after-the-snapshot-canary"})
+		next, err := s.Create(t.Context(), rota.CreateRequest{Version: "rota-2", Current: current, CurrentSince: time.Now().Add(time.Minute)})
+		if err != nil || next.Equal(old) {
+			t.Fatalf("the password from before was taken over: %t, %v", next.Equal(old), err)
+		}
+		b.logsIn(t, next, true)
+		b.logsIn(t, old, false)
 	})
 	t.Run("Vault's own schedule is named", func(t *testing.T) {
 		connection, _ := b.Connect(t, vault.Token(b.Token))
