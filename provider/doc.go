@@ -50,7 +50,8 @@
 //	enum:"a,b"     the texts that are taken
 //	min, max       the numbers that are taken
 //	empty:"true"   the text may be empty
-//	secret:"true"  a literal value deserves a warning
+//	secret:"true"  a literal value deserves a warning; rota policy does without it
+//	secret:"half"  a part of a login that may be known: rota policy does without it
 //	harmless:"a,b" those in a map with secret:"true" that deserve none, by their keys
 //	public:"true"  anybody may know the value, and read the file it's in
 //	kind:"vend"    of a ConnectionName: the kind of connection it must be

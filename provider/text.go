@@ -14,6 +14,7 @@ type Text struct {
 	At     Pos
 	Path   Path
 	Public bool     // anybody may know it
+	Login  bool     // it's a part of a login, and says nothing about what's done with that
 	pieces []*piece // pointers: even a print by reflection shows no value
 }
 
@@ -73,14 +74,14 @@ func (t *Text) Read(n Node) {
 	if !ok {
 		return
 	}
-	t.At, t.Path, t.Public = n.Pos(), n.Path, n.Tag.Get("public") == "true"
+	harmless := len(n.Path) > 0 && slices.Contains(strings.Split(n.Tag.Get("harmless"), ","), n.Path[len(n.Path)-1])
+	t.At, t.Path, t.Public, t.Login = n.Pos(), n.Path, n.Tag.Get("public") == "true", n.Tag.Get("secret") != "" && !harmless
 	pieces, wrong := parseReferences(s)
 	if wrong != nil {
 		n.Problem(wrong.hint, "%s", wrong.message)
 		return
 	}
 	t.pieces = pieces
-	harmless := len(n.Path) > 0 && slices.Contains(strings.Split(n.Tag.Get("harmless"), ","), n.Path[len(n.Path)-1])
 	if literal, plain := t.Literal(); n.Tag.Get("secret") == "true" && !harmless && plain && literal != "" {
 		n.Sink.Warning(Problem{At: t.At, Path: t.Path, Message: "a secret's value stands in the file itself", Remedies: rota.Configure(t.Path.String(), "${env:NAME} or ${file:/path}")})
 	}

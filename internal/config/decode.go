@@ -21,7 +21,8 @@ import (
 //	enum:"a,b"     the allowed texts
 //	min, max       the range of allowed numbers
 //	empty:"true"   the text can be empty
-//	secret:"true"  a literal value deserves a warning
+//	secret:"true"  a literal value deserves a warning; rota policy does without it
+//	secret:"half"  a part of a login that may be known: rota policy does without it
 //	public:"true"  anybody may know the value, and read the file it's in
 //	kind:"x"       of a ConnectionName: the kind of connection
 //	kinds:"x"      of a Choice: one of the kinds of this role must be set

@@ -14,9 +14,10 @@ import (
 // Pieces returns everything that works over connections of one kind, for the
 // named secrets, or for all secrets and the server if no names are given. They
 // are made as in [File.Wire]. Nothing of other systems is made, so values that
-// only those need can be missing.
+// only those need can be missing. So can logins: nobody logs in.
 func (f *File) Pieces(ctx context.Context, env Environment, connection string, names []string) ([]provider.Piece, error) {
 	w := newWiring(f, env)
+	w.unused = true
 	over := func(names []string) []string {
 		return slices.DeleteFunc(f.Document.with(names), func(name string) bool {
 			c := f.Document.Connections[name]

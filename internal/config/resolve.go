@@ -16,6 +16,18 @@ import (
 
 // Resolve implements [provider.Source].
 func (w *wiring) Resolve(ctx context.Context, t Text) (string, error) {
+	value, err := w.resolve(ctx, t)
+	if err != nil && w.unused && t.Login && ctx.Err() == nil {
+		w.missing = append(w.missing, err)
+		return missing, nil
+	}
+	return value, err
+}
+
+// missing stands for a part of a login that nobody logs in with.
+const missing = "unknown"
+
+func (w *wiring) resolve(ctx context.Context, t Text) (string, error) {
 	return t.Expand(func(ref provider.Reference) (string, error) {
 		value, err := w.lookUp(ctx, ref, t)
 		if err != nil {

@@ -60,6 +60,8 @@ type wiring struct {
 	stores      map[string]memo[rota.Store]
 	credentials map[string]memo[rota.Credential]
 	closers     []func()
+	unused      bool    // nobody logs in with what's made: logins can be missing
+	missing     []error // why they are
 }
 
 type memo[T any] struct {
@@ -208,7 +210,11 @@ func (w *wiring) Open(ctx context.Context, name string) (any, error) {
 		}
 		b := provider.NewBuild(ctx, w)
 		b.Name = name
+		before := len(w.missing)
 		opened, err := cfg.Open(b)
+		if b.Err() == nil && err != nil { // it may not take what stands for a login
+			err = cmp.Or(errors.Join(w.missing[before:]...), err)
+		}
 		if err != nil {
 			return nil, err
 		}

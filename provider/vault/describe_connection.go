@@ -26,7 +26,7 @@ type connectionConfig struct {
 // appRoleLogin is a login by AppRole.
 type appRoleLogin struct {
 	Mount    provider.Plain `json:"mount,omitzero" default:"approle" jsonschema:"Where the auth method is mounted."`
-	RoleID   provider.Text  `json:"role_id" jsonschema:"The role's id."`
+	RoleID   provider.Text  `json:"role_id" secret:"half" jsonschema:"The role's id."`
 	SecretID provider.Text  `json:"secret_id" secret:"true" jsonschema:"A secret id: a reference such as ${file:/run/secrets/vault-secret-id}."`
 }
 
