@@ -89,3 +89,27 @@ func TestAnEngineThatIsBeingUpgradedIsWaitedFor(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A request that a control group has to approve is answered with success, and nothing
+// is done.
+func TestAnAnswerThatVaultWrapsIsNoSuccess(t *testing.T) {
+	_, b := start(t)
+	connection, proxy := b.Connect(t, vault.Token(b.Token))
+	wrapped := func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"data": null, "wrap_info": {"token": "hvs.wrapping-canary", "accessor": "a", "ttl": 86400}}`))
+	}
+	target := entry(t, b, connection)
+	proxy.Answer(http.MethodPost, "/data/", wrapped)
+	vaulttest.Wrong(t, deliver(t.Context(), target), rota.ClassStop, "control group", "control_group and min_wrapping_ttl", "create and update on")
+	s := &vault.SecretIDs{Connection: connection, Mount: "approle", Role: "orders"}
+	proxy.Answer("LIST", "/secret-id", wrapped)
+	_, err := s.List(t.Context())
+	vaulttest.Wrong(t, err, rota.ClassStop, "control group", "list on auth/approle/role/orders/secret-id")
+}
+
+func TestAServerThatLagsBehindIsWaitedFor(t *testing.T) {
+	for status, want := range map[int]rota.Class{http.StatusPreconditionFailed: rota.ClassWait, 472: rota.ClassStop, 473: rota.ClassStop} {
+		x := &vault.KV{Connection: connect(t, vault.Config{Address: answering(t, status, "required index state not present"), Login: vault.Token("hvs.canary")}), Entry: vault.Entry{Mount: "secret", Path: "app", Version: 2}}
+		vaulttest.Wrong(t, deliver(t.Context(), x), want, "required index state not present", "the active server")
+	}
+}

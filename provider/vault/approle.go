@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -39,6 +40,9 @@ type SecretIDs struct {
 	// CIDRs are the networks that may log in with it, and TokenCIDRs those that may use
 	// the tokens. Default to what the role says.
 	CIDRs, TokenCIDRs []string
+
+	mu    sync.Mutex
+	known map[string]secretID // by accessor: what List says of one never changes
 }
 
 var (
@@ -66,9 +70,39 @@ func (s *SecretIDs) at(parts ...string) string {
 
 func (s *SecretIDs) role() string { return "role " + s.Role + " at auth/" + s.Mount }
 
+// fits makes sure that Vault lets a secret id be valid for TTL. If it's longer than the
+// greatest lease of the auth method's mount, Vault shortens it and doesn't say so.
+func (s *SecretIDs) fits(ctx context.Context) error {
+	if s.TTL == 0 {
+		return nil
+	}
+	var mount struct {
+		Config struct {
+			Most int64 `json:"max_lease_ttl"` // seconds
+		} `json:"config"`
+	}
+	k := call{op: "see how long a secret id of " + s.role() + " may be valid", method: http.MethodGet, path: path.Join("sys/internal/ui/mounts/auth", s.Mount)}
+	_, err := s.Connection.do(ctx, k, &mount)
+	switch most := secondsOf(mount.Config.Most); {
+	case err != nil && rota.ClassOf(err) == rota.ClassStop && !isInvalid(err):
+		return nil // the server may be too old to say
+	case err == nil && most > 0 && s.TTL > most:
+		return &rota.Error{System: s.Connection.system(), Connection: s.Connection.name, Op: k.op, Class: rota.ClassStop,
+			Err:      fmt.Errorf("the mount's max_lease_ttl allows %s, and ttl is %s: Vault would end it then without a word", rota.FormatDuration(most), rota.FormatDuration(s.TTL)),
+			Remedies: append(rota.Configure("ttl", "ttl: "+rota.FormatDuration(most)), rota.Outside("vault auth tune -max-lease-ttl="+hours(s.TTL)+" "+s.Mount)...)}
+	}
+	return err
+}
+
+// hours is a duration as Vault's commands take it.
+func hours(d time.Duration) string { return fmt.Sprintf("%dh", (d+time.Hour-1)/time.Hour) }
+
 // Create implements [rota.Issuer]. It's never repeated here: whatever the answer
 // was, the list shows what came of it.
 func (s *SecretIDs) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	if err := s.fits(ctx); err != nil {
+		return rota.Credential{}, err
+	}
 	var role struct {
 		ID string `json:"role_id"`
 	}
@@ -156,76 +190,6 @@ func (s *SecretIDs) refused(op string, err error) error {
 	return err
 }
 
-// secretID is one as Vault shows it.
-type secretID struct {
-	Created  time.Time         `json:"creation_time"`
-	Updated  time.Time         `json:"last_updated_time"`
-	Expires  time.Time         `json:"expiration_time"` // the year 1 if it doesn't
-	Uses     int64             `json:"secret_id_num_uses"`
-	Metadata map[string]string `json:"metadata"`
-}
-
-// lookUp asks about one secret id; false if there's no such one.
-func (s *SecretIDs) lookUp(ctx context.Context, accessor string) (secretID, bool, error) {
-	var one *secretID
-	k := call{op: "look at secret id " + accessor + " of " + s.role(), method: http.MethodPost, path: s.at("secret-id-accessor", "lookup"), body: map[string]any{FieldAccessor: accessor}}
-	_, err := s.Connection.do(ctx, k, &one)
-	if isAbsent(err) { // Vault says why among the data, which is of no use
-		return secretID{}, false, nil
-	}
-	if err != nil || one == nil {
-		return secretID{}, false, err
-	}
-	return *one, true, nil
-}
-
-// List implements [rota.Lister]: the role's secret ids that aren't over, whoever made
-// them.
-func (s *SecretIDs) List(ctx context.Context) ([]rota.Issued, error) {
-	var list struct {
-		Keys []string `json:"keys"`
-	}
-	_, err := s.Connection.do(ctx, call{op: "list the secret ids of " + s.role(), method: methodList, path: s.at("secret-id")}, &list)
-	if err != nil && !isAbsent(err) {
-		return nil, err
-	}
-	var issued []rota.Issued
-	for _, accessor := range list.Keys {
-		one, there, err := s.lookUp(ctx, accessor)
-		if err != nil {
-			return nil, err
-		}
-		if !there || one.over(s.Connection.cfg.Now()) {
-			continue
-		}
-		x := rota.Issued{ID: accessor, Active: true, CreatedAt: one.Created.UTC(), Mark: one.Metadata[markKey]}
-		if one.Expires.Year() > 1 {
-			x.ExpiresAt = one.Expires.UTC()
-		}
-		issued = append(issued, x)
-	}
-	return issued, nil
-}
-
-// over reports whether it has expired. Vault lists those for a while.
-func (x secretID) over(now time.Time) bool { return x.Expires.Year() > 1 && !now.Before(x.Expires) }
-
-// LastUsed implements [rota.UseReporter].
-func (s *SecretIDs) LastUsed(ctx context.Context, accessor string) (rota.Use, error) {
-	one, there, err := s.lookUp(ctx, accessor)
-	if err != nil {
-		return rota.Use{}, err
-	}
-	if !there || one.Uses == 0 {
-		return rota.Use{Remedies: rota.Configure("num_uses", "set num_uses to a number far above the logins that there will be, such as 1000000: Vault notes the use of a secret id only if it counts it")}, nil
-	}
-	use := rota.Use{Evidence: rota.EvidenceRecorded}
-	if one.Updated.After(one.Created) {
-		use.At = one.Updated.UTC()
-	}
-	return use, nil
-}
-
 // Delete implements [rota.Issuer].
 func (s *SecretIDs) Delete(ctx context.Context, r rota.RetireRequest) error {
 	k := call{op: "destroy secret id " + r.CredentialID + " of " + s.role(), method: http.MethodPost, path: s.at("secret-id-accessor", "destroy"), body: map[string]any{FieldAccessor: r.CredentialID}}
@@ -250,6 +214,9 @@ func (s *SecretIDs) Preflight(ctx context.Context) []rota.Finding {
 		return findings
 	}
 	check := "create secret ids of " + s.role()
+	if err := s.fits(ctx); err != nil {
+		return append(findings, provider.Found(check, "", err))
+	}
 	var role struct {
 		Bind bool  `json:"bind_secret_id"`
 		TTL  int64 `json:"secret_id_ttl"`

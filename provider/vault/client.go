@@ -159,6 +159,9 @@ type result struct {
 	LeaseID       string          `json:"lease_id"`
 	LeaseDuration int64           `json:"lease_duration"` // seconds
 	Renewable     bool            `json:"renewable"`
+	// Wrapped is there if Vault keeps the answer for somebody who has approved the
+	// request, or unwraps it. Of a request that has to be approved, nothing is done yet.
+	Wrapped *struct{} `json:"wrap_info"`
 }
 
 // auth is what a login answers.
@@ -243,6 +246,9 @@ func (c *Connection) send(ctx context.Context, k call, token string, out any) (r
 	}
 	if err := resp.DecodeJSON(into); err != nil {
 		return result{}, c.fail(k, resp, errUnreadable)
+	}
+	if r.Wrapped != nil {
+		return result{}, c.fail(k, resp, errWrapped)
 	}
 	return r, c.decode(k, r, out)
 }

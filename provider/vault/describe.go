@@ -99,11 +99,11 @@ const example = `connections:
       app_role: {role_id: "${file:/run/secrets/vault-role-id}", secret_id: "${file:/run/secrets/vault-secret-id}"}
 secrets:
   - name: prod/orders-login
-    issuer: {connection: vault, vault_secret_id: {role: orders, ttl: 60d, num_uses: 1000000}}
+    issuer: {connection: vault, vault_secret_id: {role: orders, ttl: 30d, num_uses: 1000000}}
     targets:
       - name: login
         file: {path: /etc/orders/vault.json, format: json, fields: {role_id: role_id, secret_id: secret_id}}
-    policy: {rotate_every: 30d, delete_previous_after: 7d}
+    policy: {rotate_every: 14d, delete_previous_after: 7d}
   - name: prod/orders-db
     issuer: {connection: vault, vault_static_role: {role: orders}}
     store: {connection: vault, vault_kv: {mount: secret, path: apps/orders-db}}

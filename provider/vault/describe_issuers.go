@@ -14,7 +14,7 @@ func issuers() []provider.Issuer {
 	return []provider.Issuer{{
 		Kind: provider.Kind{
 			Key: "vault_secret_id", Summary: "A secret id of an AppRole in Vault or OpenBao (connection: vault).",
-			Example: "{role: orders, ttl: 60d, num_uses: 1000000}",
+			Example: "{role: orders, ttl: 30d, num_uses: 1000000}",
 		},
 		Connection: kindVault, Evidence: rota.EvidenceRecorded, Varies: "Vault notes the use of a secret id only if num_uses is set",
 		New: func() provider.IssuerConfig { return new(secretIDConfig) },
@@ -26,7 +26,7 @@ type secretIDConfig struct {
 	At         provider.Pos      `json:"-"`
 	Mount      provider.Plain    `json:"mount,omitzero" default:"approle" jsonschema:"Where the AppRole auth method is mounted, without auth/."`
 	Role       provider.Text     `json:"role" jsonschema:"The role's name."`
-	TTL        provider.Duration `json:"ttl,omitzero" default:"the role's secret_id_ttl" jsonschema:"How long a secret id is valid."`
+	TTL        provider.Duration `json:"ttl,omitzero" default:"the role's secret_id_ttl" jsonschema:"How long a secret id is valid: at most the max_lease_ttl of the auth method's mount, 32d unless somebody raised it."`
 	NumUses    provider.Int      `json:"num_uses,omitzero" min:"100" max:"2000000000" default:"the role's secret_id_num_uses" jsonschema:"How many logins a secret id is good for. Vault notes when a secret id was last used only if it counts its uses."`
 	CIDRs      []provider.Plain  `json:"cidrs,omitzero" default:"the role's secret_id_bound_cidrs" jsonschema:"The networks that may log in with a secret id. Rota's own machine must be in one."`
 	TokenCIDRs []provider.Plain  `json:"token_cidrs,omitzero" default:"the role's token_bound_cidrs" jsonschema:"The networks that may use the tokens."`
@@ -37,7 +37,7 @@ func (c *secretIDConfig) Validate(v *provider.Validation) {
 	checkPath(v, c.Mount.At, "mount", c.Mount.Text, "approle")
 	checkText(v, "role", c.Role, "orders")
 	if c.TTL.IsSet() && c.TTL.Length < time.Hour {
-		v.Problem(c.TTL.At, "ttl", "60d", "%s leaves no time for a rotation", rota.FormatDuration(c.TTL.Length))
+		v.Problem(c.TTL.At, "ttl", "30d", "%s leaves no time for a rotation", rota.FormatDuration(c.TTL.Length))
 	}
 	for key, list := range map[string][]provider.Plain{"cidrs": c.CIDRs, "token_cidrs": c.TokenCIDRs} {
 		for _, one := range list {

@@ -18,6 +18,8 @@ var (
 	// shown: it may hold a value.
 	errUnreadable = errors.New("the answer could not be read")
 	errRedirected = errors.New("redirected")
+	// errWrapped is an answer that holds a wrapping token instead of what was asked for.
+	errWrapped = errors.New("Vault wraps the answer instead of giving it, and may not have done what it was asked to: a control group wants an approval, or the policy requires wrapping") //nolint:staticcheck // a name
 	// errLogin is what Vault says about the connection's own login. It isn't
 	// [rota.ErrRefused]: the secret's own credential may well be good.
 	errLogin = errors.New("the connection's login is not valid")
@@ -38,6 +40,9 @@ func (c *Connection) fail(k call, resp *api.Response, err error) error {
 	case errors.Is(err, errRedirected):
 		e.Class, e.Err = rota.ClassStop, fmt.Errorf("it answered %d and redirects to another server: it's on standby and doesn't forward requests", resp.StatusCode)
 		e.Remedies = rota.Outside("set the address of connection " + c.name + " to the active server, or to a load balancer that leads to it: Rota sends its token nowhere else")
+	case errors.Is(err, errWrapped):
+		e.Class, e.Err = rota.ClassStop, errWrapped
+		e.Remedies = rota.Outside("allow " + k.capability() + " on " + k.path + " without control_group and min_wrapping_ttl in the policy that the login of connection " + c.name + " has")
 	case errors.Is(err, errUnreadable), isAnswer && refused.RawError:
 		e.Class, e.Err = rota.ClassWait, errUnreadable
 		if isAnswer {
@@ -78,6 +83,11 @@ func (c *Connection) answered(e *rota.Error, k call, refused *api.ResponseError,
 	case a.Status == http.StatusBadRequest && (strings.Contains(text, "unknown role") || strings.Contains(text, "no static role found")):
 		a.Is = rota.ErrNotFound
 		e.Remedies = rota.Outside("correct the role or the mount in rota.yaml, or create the role in Vault")
+	case a.Status == http.StatusPreconditionFailed: // a token or a write that hasn't got there yet
+		e.Class = rota.ClassWait
+		e.Remedies = rota.Outside("wait, or set the address of connection " + c.name + " to the active server: this one lags behind")
+	case a.Status == statusSecondary, a.Status == statusPerfStandby:
+		e.Remedies = rota.Outside("set the address of connection " + c.name + " to the active server of the primary cluster")
 	case a.Status == http.StatusTooManyRequests:
 		if resp != nil {
 			e.RetryAfter = rota.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
@@ -95,9 +105,16 @@ func (c *Connection) answered(e *rota.Error, k call, refused *api.ResponseError,
 	}
 }
 
+// What a server answers that's the secondary of another cluster or a standby, to who
+// asks how it is.
+const (
+	statusSecondary   = 472
+	statusPerfStandby = 473
+)
+
 // allow is the remedy for a missing permission.
 func (c *Connection) allow(capability, path string) []rota.Remedy {
-	text := fmt.Sprintf("allow %s on %s in a policy that the login of connection %s has", capability, path, c.name)
+	text := fmt.Sprintf("allow %s on %s in a policy that the login of connection %s has, as rota policy vault prints it", capability, path, c.name)
 	if c.cfg.Namespace != "" {
 		text += ", in namespace " + c.cfg.Namespace
 	}

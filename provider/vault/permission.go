@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -120,15 +121,17 @@ type health struct {
 	Standby     bool   `json:"standby"`
 	Version     string `json:"version"`
 	ClusterID   string `json:"cluster_id"`
+	// Recovery is "secondary" if it only keeps a copy of another cluster, in case that
+	// one is lost.
+	Recovery string `json:"replication_dr_mode"`
 }
 
-// health asks a server how it is. Only whether it's sealed and whether it's
-// initialized make it answer something other than 200.
+// health asks a server how it is, and to answer 200 whatever that is.
 func (c *Connection) health(ctx context.Context) (health, error) {
 	var h health
 	none := ""
 	k := call{op: "ask the server at " + c.host + " how it is", method: http.MethodGet, path: "sys/health", token: &none, root: true, bare: &h,
-		params: map[string]string{"standbyok": "true", "perfstandbyok": "true", "sealedcode": "200", "uninitcode": "200"}}
+		params: map[string]string{"standbyok": "true", "perfstandbyok": "true", "drsecondarycode": "200", "sealedcode": "200", "uninitcode": "200"}}
 	_, err := c.do(ctx, k, nil)
 	return h, err
 }
@@ -143,6 +146,8 @@ func (c *Connection) preflightHealth(ctx context.Context) rota.Finding {
 		return provider.Found(check, "", rota.WithRemedies(fmt.Errorf("it isn't initialized"), rota.Outside("initialize and unseal it")))
 	case h.Sealed:
 		return provider.Found(check, "", rota.WithRemedies(fmt.Errorf("it's sealed"), rota.Outside("unseal it")))
+	case h.Recovery == "secondary":
+		return provider.Found(check, "", rota.WithRemedies(errors.New("it only keeps a copy of another cluster, for disaster recovery"), rota.Outside("set the address of connection "+c.name+" to the primary cluster")))
 	}
 	detail := "version " + provider.Said(h.Version)
 	if h.Standby {

@@ -64,7 +64,7 @@ func (s *StaticRole) read(ctx context.Context) (staticCreds, error) {
 	case now.Username == "":
 		return staticCreds{}, s.Connection.fail(k, nil, errUnreadable)
 	case now.Password == "":
-		return staticCreds{}, s.Connection.refuse(k.op, "set credential_type of the role to password, or rotate it without Rota", errors.New("the role has no password: its credential is of another type"))
+		return staticCreds{}, s.Connection.refuse(k.op, "have Vault rotate it once, if it was imported without that (skip_import_rotation): vault write -f "+s.at("rotate-role")+"; or set credential_type of the role to password", errors.New("the role has no password yet, or its credential is of another type"))
 	}
 	return now, nil
 }

@@ -1,6 +1,7 @@
 package vaulttest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -37,7 +38,13 @@ type Server struct {
 	seen     []string // method and path of each request
 }
 
-type mount struct{ kind, version string }
+type mount struct {
+	kind, version string
+	most          time.Duration // max_lease_ttl
+}
+
+// mostLease is a server's max_lease_ttl.
+const mostLease = 768 * time.Hour
 
 type token struct {
 	policies  []string
@@ -213,7 +220,8 @@ func (s *Server) uiMount(t *token, path string) reply {
 	if m == nil || !slices.Contains(t.policies, "root") && !slices.ContainsFunc(s.rules(t), func(r rule) bool { return strings.HasPrefix(r.path, name+"/") }) {
 		return refuse(403, `preflight capability check returned 403, please ensure client's policies grant access to path "`+path+`/"`)
 	}
-	return data(map[string]any{"type": m.kind, "options": map[string]any{"version": m.version}, "path": name + "/"})
+	return data(map[string]any{"type": m.kind, "options": map[string]any{"version": m.version}, "path": name + "/",
+		"config": map[string]any{"max_lease_ttl": seconds(cmp.Or(m.most, mostLease))}})
 }
 
 func (s *Server) rules(t *token) []rule {
@@ -265,8 +273,12 @@ func (s *Server) sys(t *token, r request) reply {
 	case "mounts":
 		options, _ := r.body["options"].(map[string]any)
 		version, _ := options["version"].(string)
-		s.mounts[name] = &mount{r.text("type"), version}
+		s.mounts[name] = &mount{kind: r.text("type"), version: version}
 	case "auth":
+		if at, tunes := strings.CutSuffix(name, "/tune"); tunes {
+			s.mounts["auth/"+at].most = duration(r.body["max_lease_ttl"])
+			break
+		}
 		s.mounts["auth/"+name] = &mount{kind: r.text("type")}
 	case "policies":
 		var rules []rule

@@ -63,6 +63,22 @@ func suiteSecretIDs(t *testing.T, b Backend) {
 			t.Errorf("marks %q, want %q without the expired one", marks, want)
 		}
 	})
+	t.Run("what there is of thousands is looked up once", func(t *testing.T) {
+		connection, proxy := b.Connect(t, vault.Token(b.Token))
+		s := &vault.SecretIDs{Connection: connection, Mount: mount, Role: b.newRole(t, mount)}
+		for range 40 {
+			b.Do(t, http.MethodPost, "auth/"+mount+"/role/"+s.Role+"/secret-id", map[string]any{})
+		}
+		for range 3 {
+			if list, err := s.List(t.Context()); err != nil || len(list) != 40 {
+				t.Fatalf("%d listed, %v", len(list), err)
+			}
+		}
+		lookUps := slices.DeleteFunc(proxy.Requests(), func(r string) bool { return !strings.HasSuffix(r, "/lookup") })
+		if len(lookUps) != 40 {
+			t.Errorf("%d were looked up", len(lookUps))
+		}
+	})
 	t.Run("use is known only of what Vault counts", func(t *testing.T) {
 		connection, _ := b.Connect(t, vault.Token(b.Token))
 		s := &vault.SecretIDs{Connection: connection, Mount: mount, Role: b.newRole(t, mount)}
@@ -90,6 +106,7 @@ func suiteSecretIDs(t *testing.T, b Backend) {
 			"more logins than the role allows":                     {role: map[string]any{"secret_id_num_uses": 1000}, uses: 1001, want: "allows 1000 at most"},
 			"as many logins as the role allows":                    {role: map[string]any{"secret_id_num_uses": 1000}, uses: 1000, ok: true},
 			"a longer life than the role allows":                   {role: map[string]any{"secret_id_ttl": "24h"}, uses: 1000, ttl: 48 * time.Hour, want: "allows 1d at most"},
+			"a longer life than the mount allows":                  {role: map[string]any{}, ttl: 60 * rota.Day, want: "max_lease_ttl allows 32d, and ttl is 60d: Vault would end it then without a word"},
 			"a role and a rota.yaml that don't count":              {role: map[string]any{}, want: "notes no use", warned: true},
 			"a role that doesn't count, and a rota.yaml that does": {role: map[string]any{}, uses: 1000, ok: true},
 		} {
@@ -100,6 +117,24 @@ func suiteSecretIDs(t *testing.T, b Backend) {
 			if text := last.Detail + " " + rota.Hint(last.Remedies); last.OK != c.ok || last.Warning != c.warned || !strings.Contains(text, c.want) {
 				t.Errorf("%s: preflight says %+v", name, last)
 			}
+		}
+	})
+	t.Run("no secret id is made that would end before its ttl", func(t *testing.T) {
+		connection, proxy := b.Connect(t, vault.Token(b.Token))
+		at := b.Mount(t, "auth/approle", "")
+		s := &vault.SecretIDs{Connection: connection, Mount: at, Role: b.newRole(t, at), TTL: 60 * rota.Day}
+		_, err := s.Create(t.Context(), rota.CreateRequest{Version: "rota-1"})
+		Wrong(t, err, rota.ClassStop, "max_lease_ttl allows 32d", "vault auth tune -max-lease-ttl=1440h "+at)
+		if proxy.Writes() != 0 {
+			t.Error("one was made")
+		}
+		b.Do(t, http.MethodPost, "sys/auth/"+at+"/tune", map[string]any{"max_lease_ttl": "1440h"})
+		if _, err := s.Create(t.Context(), rota.CreateRequest{Version: "rota-1"}); err != nil {
+			t.Fatal(err)
+		}
+		list, err := s.List(t.Context())
+		if err != nil || len(list) != 1 || list[0].ExpiresAt.Sub(list[0].CreatedAt) != s.TTL {
+			t.Errorf("after the remedy: %+v, %v", list, err)
 		}
 	})
 	t.Run("a secret id is good for as many logins as num_uses says", func(t *testing.T) {
