@@ -84,15 +84,17 @@ func (s *SecretIDs) List(ctx context.Context) ([]rota.Issued, error) {
 	if err != nil {
 		return nil, err
 	}
+	now := s.Connection.vaultsNow()
+	here := s.Connection.clock.Here
 	var issued []rota.Issued
 	for _, accessor := range list.Keys {
 		one, there := known[accessor]
-		if !there || one.over(s.Connection.cfg.Now()) {
+		if !there || one.over(now) {
 			continue
 		}
-		x := rota.Issued{ID: accessor, Active: true, CreatedAt: one.Created.UTC(), Mark: one.Metadata[markKey]}
+		x := rota.Issued{ID: accessor, Active: true, CreatedAt: here(one.Created.UTC()), Mark: one.Metadata[markKey]}
 		if one.Expires.Year() > 1 {
-			x.ExpiresAt = one.Expires.UTC()
+			x.ExpiresAt = here(one.Expires.UTC())
 		}
 		issued = append(issued, x)
 	}
@@ -113,7 +115,7 @@ func (s *SecretIDs) LastUsed(ctx context.Context, accessor string) (rota.Use, er
 	}
 	use := rota.Use{Evidence: rota.EvidenceRecorded}
 	if one.Updated.After(one.Created) {
-		use.At = one.Updated.UTC()
+		use.At = s.Connection.clock.Here(one.Updated.UTC())
 	}
 	return use, nil
 }

@@ -49,6 +49,7 @@ type Connection struct {
 	api     *api.Client // in the connection's namespace
 	root    *api.Client // in the root namespace
 	session *session
+	clock   *provider.Clock
 	kv      kvVersions
 }
 
@@ -83,7 +84,8 @@ func New(name string, cfg Config) (*Connection, error) {
 	transport := settings.HttpClient.Transport.(*http.Transport)
 	trust.ServerName = cfg.TLSServerName
 	transport.TLSClientConfig = trust
-	settings.HttpClient.Transport = provider.Bounded{RoundTripper: transport}
+	c.clock = &provider.Clock{RoundTripper: provider.Bounded{RoundTripper: transport}, Now: c.cfg.Now}
+	settings.HttpClient.Transport = c.clock
 	if c.root, err = api.NewClient(settings); err != nil {
 		return nil, fmt.Errorf("%s: address: can't be used", c.system())
 	}
@@ -98,6 +100,12 @@ var _ provider.Identifier = (*Connection)(nil)
 func (c *Connection) Identity(ctx context.Context) (string, error) {
 	h, err := c.health(ctx)
 	return h.ClusterID, err
+}
+
+// vaultsNow is what Vault's clock shows, as far as that's known.
+func (c *Connection) vaultsNow() time.Time {
+	there, _ := c.clock.There(c.cfg.Now())
+	return there
 }
 
 // Close ends what runs in the background. The login stays: leases end with it.

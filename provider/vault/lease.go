@@ -182,7 +182,7 @@ func (l *Leases) outlives(ctx context.Context) error {
 		return err
 	case a.Uses > 0:
 		return c.refuse(op, "give it no limit of uses: token_num_uses of a login's role, or -use-limit of a token", fmt.Errorf("it's good for %d more calls, and Vault revokes the leases that were made with it after the last one", a.Uses))
-	case a.TTL == 0, given && a.renewsFor(l.TTL-leaseSlack, c.cfg.Now()), secondsOf(a.TTL) >= l.TTL-leaseSlack:
+	case a.TTL == 0, given && a.renewsFor(l.TTL-leaseSlack, c.vaultsNow()), secondsOf(a.TTL) >= l.TTL-leaseSlack:
 		return nil
 	}
 	hint := "set token_ttl and token_max_ttl of the login's role to " + rota.FormatDuration(l.TTL) + " or more, or give the connection a token with a period"

@@ -188,7 +188,7 @@ func (c *Connection) preflightLogin(ctx context.Context) ([]rota.Finding, bool) 
 		return []rota.Finding{provider.Warned(check, "it's a batch token, which can't be renewed, and ends at "+end, "give the connection a service token with a period, or another login")}, true
 	case !a.Renewable:
 		return []rota.Finding{provider.Warned(check, "it can't be renewed, and ends at "+end, "give the connection a token with a period, or another login")}, true
-	case secondsOf(a.TTL) < warnExpiry && a.Period == 0 && a.TTL < a.FullTTL*9/10, a.Period > 0 && !a.renewsFor(warnExpiry, c.cfg.Now()):
+	case secondsOf(a.TTL) < warnExpiry && a.Period == 0 && a.TTL < a.FullTTL*9/10, a.Period > 0 && !a.renewsFor(warnExpiry, c.vaultsNow()):
 		return []rota.Finding{provider.Warned(check, "it can't be renewed beyond its greatest age, and ends at "+end, "give the connection a token with a period, or another login")}, true
 	}
 	return []rota.Finding{provider.Found(check, "renewed until "+end, nil)}, true

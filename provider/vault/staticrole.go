@@ -80,9 +80,12 @@ func (n staticCreds) is(c rota.Credential) bool {
 
 // wentBack reports whether Vault set it before Rota had the current one. Vault goes
 // back only when its storage does.
-func (n staticCreds) wentBack(since time.Time) bool {
-	return !n.Rotated.IsZero() && n.Rotated.Before(since)
+func (s *StaticRole) wentBack(now staticCreds, since time.Time) bool {
+	return !now.Rotated.IsZero() && s.Connection.clock.Here(now.Rotated).Before(since.Add(-clockSlack))
 }
+
+// clockSlack is how exactly Vault's clock is known.
+const clockSlack = 2 * time.Second
 
 // Create implements [rota.Issuer]. If Vault's password isn't the current one's, Vault
 // has rotated it already: by itself, or because Rota asked and the answer was lost.
@@ -94,7 +97,7 @@ func (s *StaticRole) Create(ctx context.Context, r rota.CreateRequest) (rota.Cre
 		if err != nil {
 			return rota.Credential{}, err
 		}
-		if !now.is(r.Current) && !now.wentBack(r.CurrentSince) {
+		if !now.is(r.Current) && !s.wentBack(now, r.CurrentSince) {
 			return now.credential(), nil
 		}
 	}

@@ -36,8 +36,33 @@ func (s *Store) save(ctx context.Context, b *both) error {
 	for _, v := range b.Versions {
 		all = append(all, rota.NewCredential(v.Fields))
 	}
-	err = s.Connection.write(ctx, s.State, snapshot{version: b.serial}, values{stateKey: text}, all...)
-	return raced(err)
+	if err := s.Connection.write(ctx, s.State, snapshot{version: b.serial}, values{stateKey: text}, all...); err != nil {
+		return raced(err)
+	}
+	s.forget(ctx, b.serial)
+	return nil
+}
+
+// olderStates is how far back older states are destroyed: as many as were left because
+// that failed.
+const olderStates = 50
+
+// forget destroys the states up to a version if Vault keeps them. It does if the
+// engine's own max_versions is larger than the entry's. Best effort: the next write does
+// it, and rota check says if it's not allowed.
+func (s *Store) forget(ctx context.Context, latest int64) {
+	if latest == 0 {
+		return
+	}
+	was, err := s.Connection.readVersion(ctx, s.State, latest)
+	if err != nil || was.values == nil && !was.deleted {
+		return
+	}
+	var serials []int64
+	for n := max(1, latest-olderStates); n <= latest; n++ {
+		serials = append(serials, n)
+	}
+	_, _ = s.Connection.do(ctx, call{op: "destroy old versions of " + s.State.String(), method: http.MethodPost, path: destroyed(s.State), body: map[string]any{"versions": serials}}, nil)
 }
 
 // destroy destroys the versions of the entry that hold a value, but for the entry's
@@ -60,9 +85,11 @@ func (s *Store) destroy(ctx context.Context, v kept, latest int64) error {
 	if len(serials) == 0 {
 		return nil
 	}
-	_, err := s.Connection.do(ctx, call{op: "destroy old versions of " + s.Entry.String(), method: http.MethodPost, path: s.destroyed(), body: map[string]any{"versions": serials}}, nil)
+	_, err := s.Connection.do(ctx, call{op: "destroy old versions of " + s.Entry.String(), method: http.MethodPost, path: destroyed(s.Entry), body: map[string]any{"versions": serials}}, nil)
 	return err
 }
 
-func (s *Store) metadata() string  { return path.Join(s.State.Mount, "metadata", s.State.Path) }
-func (s *Store) destroyed() string { return path.Join(s.Entry.Mount, "destroy", s.Entry.Path) }
+func (s *Store) metadata() string { return path.Join(s.State.Mount, "metadata", s.State.Path) }
+
+// destroyed is the path where versions of an entry are destroyed.
+func destroyed(e Entry) string { return path.Join(e.Mount, "destroy", e.Path) }

@@ -108,7 +108,8 @@ func (s *Store) needs() []need {
 		{path: s.Entry.data(), capabilities: []string{"create", "read", "update"}, why: "writes the current credential, and sees what somebody else wrote"},
 		{path: s.State.data(), capabilities: []string{"create", "read", "update"}, why: "keeps all versions and their labels"},
 		{path: s.metadata(), capabilities: []string{"create", "update"}, why: "has Vault keep no older versions of that"},
-		{path: s.destroyed(), capabilities: []string{"update"}, why: "destroys a retired credential's value"},
+		{path: destroyed(s.Entry), capabilities: []string{"update"}, why: "destroys a retired credential's value"},
+		{path: destroyed(s.State), capabilities: []string{"update"}, why: "does so if the engine keeps older versions of the state"},
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 // entry is one of a KV engine.
 type entry struct {
 	versions []version
-	required bool // cas_required
-	most     any  // max_versions
+	required bool  // cas_required
+	most     int64 // max_versions
 	custom   map[string]any
 	lasts    time.Duration // delete_version_after
 }
@@ -23,7 +23,27 @@ type version struct {
 	deleted   string
 	ends      string // when it will be deleted
 	destroyed bool
+	gone      bool // Vault keeps no more than the latest few
 	created   time.Time
+}
+
+// prune drops the versions that are too many. Of the entry's number and the engine's
+// the larger one counts.
+func (e *entry) prune(m *mount) {
+	most := max(e.most, m.keeps)
+	if most == 0 {
+		most = 10
+	}
+	for i := range len(e.versions) - int(most) {
+		e.versions[i] = version{gone: true}
+	}
+}
+
+// whole is a number in a request.
+func whole(v any) int64 {
+	number, _ := v.(json.Number)
+	n, _ := number.Int64()
+	return n
 }
 
 // isNew reports whether a write creates an entry.
@@ -58,6 +78,9 @@ func (s *Server) kv(name string, m *mount, rest string, r request) reply {
 			n = len(e.versions)
 		}
 		one := e.versions[n-1]
+		if one.gone {
+			return refuse(404)
+		}
 		out := map[string]any{"data": one.data, "metadata": map[string]any{"version": n, "created_time": one.created.UTC().Format(time.RFC3339Nano), "deletion_time": cmp.Or(one.deleted, one.ends), "destroyed": one.destroyed}}
 		if one.data == nil || one.deleted != "" {
 			out["data"] = nil
@@ -85,6 +108,7 @@ func (s *Server) kv(name string, m *mount, rest string, r request) reply {
 			made.ends = made.created.Add(e.lasts).UTC().Format(time.RFC3339Nano)
 		}
 		e.versions = append(e.versions, made)
+		e.prune(m)
 		s.entries[key] = e
 		return data(map[string]any{"version": len(e.versions)})
 	case "data DELETE":
@@ -104,7 +128,7 @@ func (s *Server) kv(name string, m *mount, rest string, r request) reply {
 		if e != nil {
 			list, _ := r.body["versions"].([]any)
 			for _, x := range list {
-				if n, err := strconv.Atoi(fmt.Sprint(x)); err == nil && n > 0 && n <= len(e.versions) {
+				if n, err := strconv.Atoi(fmt.Sprint(x)); err == nil && n > 0 && n <= len(e.versions) && !e.versions[n-1].gone {
 					e.versions[n-1] = version{destroyed: true}
 				}
 			}
@@ -116,10 +140,13 @@ func (s *Server) kv(name string, m *mount, rest string, r request) reply {
 			s.entries[key] = e
 		}
 		e.required, _ = r.body["cas_required"].(bool)
-		e.most = r.body["max_versions"]
+		e.most = whole(r.body["max_versions"])
 		after, _ := r.body["delete_version_after"].(string)
 		e.lasts, _ = time.ParseDuration(after)
 		e.custom, _ = r.body["custom_metadata"].(map[string]any)
+		return nothing
+	case "config PUT", "config POST":
+		m.keeps = whole(r.body["max_versions"])
 		return nothing
 	case "metadata GET":
 		if e == nil {

@@ -41,6 +41,7 @@ type Server struct {
 type mount struct {
 	kind, version string
 	most          time.Duration // max_lease_ttl
+	keeps         int64         // max_versions of a KV engine
 }
 
 // mostLease is a server's max_lease_ttl.
@@ -153,6 +154,7 @@ func (s *Server) serve(w http.ResponseWriter, hr *http.Request) {
 		w.Header().Set("Location", "http://127.0.0.1:1"+hr.URL.Path)
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	w.WriteHeader(out.status)
 	if out.body != nil {
 		_ = json.NewEncoder(w).Encode(out.body)

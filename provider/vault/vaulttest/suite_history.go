@@ -169,6 +169,30 @@ func suiteStoreHistory(t *testing.T, b Backend) {
 			t.Errorf("it's there %d times: %v", n, state)
 		}
 	})
+	t.Run("no older state is kept, whatever the engine keeps of other entries", func(t *testing.T) {
+		keeping := b.Mount(t, "kv", "2")
+		b.Do(t, http.MethodPost, keeping+"/config", map[string]any{"max_versions": 5})
+		h := b.history(t, keeping)
+		for n := range 4 {
+			h.rotate(t, fmt.Sprintf("rota-%d", n), n)
+		}
+		read := func(version int) string {
+			out, _ := b.Ask(t, http.MethodGet, fmt.Sprintf("%s/data/%s?version=%d", keeping, h.State.Path, version), nil)
+			return fmt.Sprint(out["data"])
+		}
+		if text := read(0); !strings.Contains(text, "rota-3") {
+			t.Fatalf("the state holds %s", text)
+		}
+		kept := 0
+		for n := 1; n < 100; n++ {
+			if strings.Contains(read(n), "rota-") {
+				kept++
+			}
+		}
+		if kept != 1 {
+			t.Errorf("%d versions of the state are there", kept)
+		}
+	})
 	t.Run("a deleted state is named", func(t *testing.T) {
 		h := b.history(t, mount)
 		h.rotate(t, "rota-1", 1)
