@@ -64,11 +64,14 @@ func guardDrift(v *view, d Decision) (Decision, bool) {
 // it and somebody replaced the current one outside Rota. It waits for no window:
 // consumers can't log in until they have it.
 func ruleTakesOver(v *view) (Decision, bool) {
-	if !v.Traits.Readable || !v.canDrift() || !v.Drifted {
+	if !v.takesOver() {
 		return Decision{}, false
 	}
 	return v.create(v.now, "the current credential "+v.current.CredentialID+" was replaced outside Rota: take over the one in force")
 }
+
+// takesOver reports whether the issuer shows a credential that replaced the current one.
+func (v *view) takesOver() bool { return v.Traits.Readable && v.canDrift() && v.Drifted }
 
 // canDrift reports whether the current credential may stop being in force without
 // the issuer's list showing it. If the issuer chose it, the list shows it.

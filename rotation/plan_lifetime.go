@@ -72,13 +72,13 @@ func (v *view) retireEnded() (Decision, bool) {
 	if v.Force == rota.StepDelete && v.Traits.Revocable && v.previous.Ours() {
 		return v.do(rota.StepDelete, v.previous, v.now, "%s, before it expires at %s", v.askedFor(), stamp(end.Add(-EndMargin)))
 	}
-	if v.Force == rota.StepDeactivate && v.Traits.Revocable {
+	if v.Force == rota.StepDeactivate && v.Traits.Revocable && v.previous.Ours() {
 		return v.hold(HoldStillActive, v.Force, v.now, end, []rota.Remedy{v.remedy(rota.RemedyDelete, "to end it now")}, "the previous credential %s can't be deactivated, only deleted: it expires by itself at %s",
-			v.previous.CredentialID, stamp(end))
+			v.previous.CredentialID, stamp(end.Add(-EndMargin)))
 	}
 	if v.Force == rota.StepDeactivate || v.Force == rota.StepDelete {
 		return v.hold(HoldStillActive, v.Force, v.now, end, rota.Outside("revoke all sessions of its role at the issuer"), "the previous credential %s can't be deactivated: it expires by itself at %s",
-			v.previous.CredentialID, stamp(end))
+			v.previous.CredentialID, stamp(end.Add(-EndMargin)))
 	}
 	if v.previous.Ours() {
 		v.wait(rota.StepDelete, end, "drop the previous credential "+v.previous.CredentialID+", which expires by itself")

@@ -21,8 +21,8 @@ func ruleServe(v *view) (Decision, bool) {
 	if v.Force == rota.StepDelete && f != nil && f.Refused && v.hasPrevious && v.off() {
 		return Decision{}, false // a person makes room for its replacement
 	}
-	if v.mustRenew() || v.isLost() {
-		return Decision{}, false
+	if v.mustRenew() || v.isLost() || v.takesOver() {
+		return Decision{}, false // another one is needed more than this one everywhere
 	}
 	vp := v.Progress.Versions[v.current.ID]
 	since := cmp.Or(vp.PromotedAt, v.current.CreatedAt)
