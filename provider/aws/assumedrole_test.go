@@ -2,6 +2,8 @@ package aws
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -198,26 +200,106 @@ func TestIsRole(t *testing.T) {
 
 func TestTheConfigurationOfSessionsIsChecked(t *testing.T) {
 	good := AssumedRoleConfig{RoleARN: "arn:aws:iam::111122223333:role/deploy"}
-	for name, change := range map[string]func(*AssumedRoleConfig){
-		"role_arn":            func(c *AssumedRoleConfig) { c.RoleARN = "deploy" },
-		"duration":            func(c *AssumedRoleConfig) { c.Duration = 14 * time.Minute },
-		"session_name":        func(c *AssumedRoleConfig) { c.SessionName = strings.Repeat("x", 65) },
-		"external_id":         func(c *AssumedRoleConfig) { c.ExternalID = "a b" },
-		"policy":              func(c *AssumedRoleConfig) { c.Policy = "{" },
-		"policy_arns":         func(c *AssumedRoleConfig) { c.PolicyARNs = make([]string, 11) },
-		"tags":                func(c *AssumedRoleConfig) { c.Tags = map[string]string{"team": "a|b"} },
-		"transitive_tag_keys": func(c *AssumedRoleConfig) { c.TransitiveTagKeys = []string{"team"} },
-		"chain":               func(c *AssumedRoleConfig) { c.Chain = []string{"hub"} },
+	arns := func(n int) []string {
+		return slices.Repeat([]string{"arn:aws:iam::111122223333:policy/team/read"}, n)
+	}
+	tags := func(n int) map[string]string {
+		m := map[string]string{}
+		for i := range n {
+			m[fmt.Sprint("tag", i)] = "x"
+		}
+		return m
+	}
+	tag := func(key, value string) map[string]string { return map[string]string{key: value} }
+	policy := func(characters int) string {
+		const frame = `{"Statement":""}`
+		return strings.Replace(frame, `""`, `"`+strings.Repeat("é", characters-len(frame))+`"`, 1)
+	}
+	for _, c := range []struct {
+		key    string
+		good   bool
+		change func(*AssumedRoleConfig)
+	}{
+		{"role_arn", false, func(c *AssumedRoleConfig) { c.RoleARN = "deploy" }},
+		{"role_arn", true, func(c *AssumedRoleConfig) { c.RoleARN = "" }}, // skipped
+		{"chain", false, func(c *AssumedRoleConfig) { c.Chain = []string{"hub"} }},
+		{"chain", false, func(c *AssumedRoleConfig) { c.Chain = []string{good.RoleARN, "hub"} }},
+		{"chain", true, func(c *AssumedRoleConfig) { c.Chain = []string{""} }},
+		{"duration", false, func(c *AssumedRoleConfig) { c.Duration = ShortSession - time.Second }},
+		{"duration", true, func(c *AssumedRoleConfig) { c.Duration = ShortSession }},
+		{"duration", true, func(c *AssumedRoleConfig) { c.Duration = LongSession }},
+		{"duration", false, func(c *AssumedRoleConfig) { c.Duration = LongSession + time.Second }},
+		{"duration", false, func(c *AssumedRoleConfig) { c.Duration = time.Hour + time.Millisecond }},
+		{"duration", true, func(c *AssumedRoleConfig) { c.Duration, c.Chain = ChainedSession, []string{good.RoleARN} }},
+		{"duration", false, func(c *AssumedRoleConfig) { c.Duration, c.Chain = ChainedSession+time.Second, []string{good.RoleARN} }},
+		{"session_name", false, func(c *AssumedRoleConfig) { c.SessionName = "x" }},
+		{"session_name", true, func(c *AssumedRoleConfig) { c.SessionName = "xx" }},
+		{"session_name", true, func(c *AssumedRoleConfig) { c.SessionName = strings.Repeat("x", 64) }},
+		{"session_name", false, func(c *AssumedRoleConfig) { c.SessionName = strings.Repeat("x", 65) }},
+		{"external_id", false, func(c *AssumedRoleConfig) { c.ExternalID = "a b" }},
+		{"external_id", false, func(c *AssumedRoleConfig) { c.ExternalID = "a" }},
+		{"external_id", true, func(c *AssumedRoleConfig) { c.ExternalID = "ab" }},
+		{"external_id", true, func(c *AssumedRoleConfig) { c.ExternalID = strings.Repeat("a", 1224) }},
+		{"external_id", false, func(c *AssumedRoleConfig) { c.ExternalID = strings.Repeat("a", 1225) }},
+		{"policy", false, func(c *AssumedRoleConfig) { c.Policy = "{" }},
+		{"policy", false, func(c *AssumedRoleConfig) { c.Policy = `{"Version":"2012-10-17"}` }},
+		{"policy", true, func(c *AssumedRoleConfig) { c.Policy = policy(2048) }},
+		{"policy", false, func(c *AssumedRoleConfig) { c.Policy = policy(2049) }},
+		{"policy_arns", true, func(c *AssumedRoleConfig) { c.PolicyARNs = arns(10) }},
+		{"policy_arns", false, func(c *AssumedRoleConfig) { c.PolicyARNs = arns(11) }},
+		{"policy_arns", true, func(c *AssumedRoleConfig) { c.PolicyARNs = []string{""} }},
+		{"policy_arns", false, func(c *AssumedRoleConfig) { c.PolicyARNs = []string{"read"} }},
+		{"tags", true, func(c *AssumedRoleConfig) { c.Tags = tags(50) }},
+		{"tags", false, func(c *AssumedRoleConfig) { c.Tags = tags(51) }},
+		{"tags", false, func(c *AssumedRoleConfig) { c.Tags = tag("team", "a|b") }},
+		{"tags", false, func(c *AssumedRoleConfig) { c.Tags = tag("te|am", "a") }},
+		{"tags", false, func(c *AssumedRoleConfig) { c.Tags = tag("", "a") }},
+		{"tags", true, func(c *AssumedRoleConfig) { c.Tags = tag("k", "") }},
+		{"tags", true, func(c *AssumedRoleConfig) { c.Tags = tag(strings.Repeat("é", 128), strings.Repeat("é", 256)) }},
+		{"tags", false, func(c *AssumedRoleConfig) { c.Tags = tag(strings.Repeat("k", 129), "a") }},
+		{"tags", false, func(c *AssumedRoleConfig) { c.Tags = tag("team", strings.Repeat("v", 257)) }},
+		{"tags", false, func(c *AssumedRoleConfig) { c.Tags = tag("Aws:team", "a") }},
+		{"transitive_tag_keys", false, func(c *AssumedRoleConfig) { c.TransitiveTagKeys = []string{"team"} }},
+		{"transitive_tag_keys", true, func(c *AssumedRoleConfig) { c.Tags, c.TransitiveTagKeys = tag("team", ""), []string{"team"} }},
 	} {
-		t.Run(name, func(t *testing.T) {
-			cfg := good
-			change(&cfg)
-			if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), name+": ") {
-				t.Errorf("got %v", err)
-			}
-		})
+		cfg := good
+		c.change(&cfg)
+		if err := cfg.Validate(); (err == nil) != c.good || err != nil && !strings.HasPrefix(err.Error(), c.key+": ") {
+			t.Errorf("%s, %+v: %v", c.key, cfg, err)
+		}
 	}
 	if err := good.Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAnIssuerOfSessionsHasARoleAndATimeThatItsConnectionCanGive(t *testing.T) {
+	isolate(t)
+	plain := through(t, "http://127.0.0.1:1", "AKIA", "secret", nil)
+	assumed := through(t, "http://127.0.0.1:1", "AKIA", "secret", nil)
+	assumed.role = "arn:aws:iam::111122223333:role/rota"
+	const role = "arn:aws:iam::111122223333:role/deploy"
+	for name, c := range map[string]struct {
+		connection *Connection
+		cfg        AssumedRoleConfig
+		want       time.Duration // 0 for an error
+	}{
+		"an hour":                                {plain, AssumedRoleConfig{RoleARN: role}, time.Hour},
+		"as long as it says":                     {plain, AssumedRoleConfig{RoleARN: role, Duration: 2 * time.Hour}, 2 * time.Hour},
+		"no role":                                {plain, AssumedRoleConfig{}, 0},
+		"an hour, over a role":                   {assumed, AssumedRoleConfig{RoleARN: role, Duration: time.Hour}, time.Hour},
+		"a second more than that":                {assumed, AssumedRoleConfig{RoleARN: role, Duration: time.Hour + time.Second}, 0},
+		"a role that's none":                     {plain, AssumedRoleConfig{RoleARN: "deploy"}, 0},
+		"a session's name that's kept, not ours": {plain, AssumedRoleConfig{RoleARN: role, SessionName: "x"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			issuer, err := c.connection.AssumedRole(c.cfg)
+			if (err != nil) != (c.want == 0) {
+				t.Fatal(err)
+			}
+			if err == nil && issuer.Traits().Lifetime != c.want {
+				t.Errorf("it lives for %s", issuer.Traits().Lifetime)
+			}
+		})
 	}
 }
