@@ -170,7 +170,7 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 		return v.waits[len(v.waits)-1], true
 	}
 	switch {
-	case v.Traits.Readable && v.hasCurrent && v.Drifted: // the old one has stopped working already
+	case v.Traits.Readable && v.Drifted: // the old one has stopped working already
 		reason += "; consumers can't log in until they pick it up"
 	case isOneWay(v.Traits) && v.hasCurrent:
 		reason += "; the old one stops working when the new one is made and can't be put back, so consumers can't log in until they pick it up"

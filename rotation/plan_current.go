@@ -70,7 +70,7 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 		return v.holdLocked(c, rota.StepCreate)
 	}
 	c, ok := v.issued(v.current.CredentialID)
-	if !c.Active && v.isLost() {
+	if v.isLost() {
 		return ruleOrphans(v)
 	}
 	if !c.Active && v.now.Before(v.shows(v.current)) {

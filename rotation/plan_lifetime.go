@@ -26,10 +26,8 @@ func (v *view) ended(version rota.Version) bool {
 	return ends && !v.now.Before(end.Add(-EndMargin))
 }
 
-// revokes reports whether a deletion ends the previous credential before it expires.
-func (v *view) revokes(d Decision) bool {
-	return v.Traits.Revocable && d.Version == v.previous.ID && !v.ended(v.previous)
-}
+// revokes reports whether deleting the previous credential ends it before it expires.
+func (v *view) revokes() bool { return v.Traits.Revocable && !v.ended(v.previous) }
 
 // mustRenew reports whether the current credential expires soon, which makes its
 // successor more urgent than delivering it to the remaining targets.

@@ -43,7 +43,7 @@ func rulePending(v *view) (Decision, bool) {
 // next one from. It's asked once the new one has failed its test.
 func (v *view) revoked() (Decision, bool) {
 	f := v.Progress.stepFailure()
-	if !v.Traits.Replaces || !v.Lists || v.Driver != nil || f == nil || f.Step != rota.StepTest {
+	if !v.Traits.Replaces || f == nil || f.Step != rota.StepTest {
 		return Decision{}, false
 	}
 	if v.unlisted() {
@@ -175,7 +175,7 @@ func (v *view) lost() (credentialID string, lost bool) {
 // off by taking AWSPENDING away after the one in use was ended. Nobody has been given
 // it.
 func (v *view) calledOff() (credentialID string, is bool) {
-	if !v.Traits.Replaces || !v.hasCurrent || !v.current.Ours() || !v.dead(v.current) {
+	if !v.Traits.Replaces || !v.current.Ours() || !v.dead(v.current) {
 		return "", false
 	}
 	for _, version := range v.Contents.Versions {

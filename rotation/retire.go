@@ -102,7 +102,7 @@ func (t *turn) currentLogsIn(ctx context.Context) error {
 // The credential is inactive, unless the issuer can't deactivate any: then the
 // current one must log in before the previous one goes.
 func (t *turn) delete(ctx context.Context, d Decision) error {
-	if v := t.view(); (v.deletesActive() || v.revokes(d)) && v.hasPrevious && d.Version == v.previous.ID && !v.off() {
+	if v := t.view(); (v.deletesActive() || v.revokes()) && d.Version == v.previous.ID && !v.off() {
 		if err := t.successorLogsIn(ctx, "deleted"); err != nil {
 			return err
 		}

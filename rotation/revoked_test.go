@@ -3,6 +3,7 @@ package rotation_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,5 +77,32 @@ func TestALeaseThatWasRevokedOutsideIsNoticed(t *testing.T) {
 	l.revoked["lease-2"] = true
 	if result := b.advance(t, rotation.Options{}); l.made != 3 || result.Last.Hold != rotation.HoldNone {
 		t.Errorf("%d made: %+v", l.made, result.Last)
+	}
+}
+
+// Nothing brings a revoked lease back, so the current one has to log in first.
+func TestALeaseIsRevokedOnceItsSuccessorLogsIn(t *testing.T) {
+	b := newBench(t)
+	l := &leased{b: b, revoked: map[string]bool{}}
+	b.secret.Issuer, b.secret.Policy = l, rotation.Policy{}
+	b.advance(t, rotation.Options{})
+	b.now = b.now.Add(time.Hour)
+	b.advance(t, rotation.Options{Force: rota.StepCreate})
+	l.revoked["lease-2"] = true
+	_, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{Force: rota.StepDelete})
+	if err == nil || !strings.Contains(err.Error(), "must log in before the previous one is deleted") || l.revoked["lease-1"] {
+		t.Errorf("%v; revoked are %v", err, l.revoked)
+	}
+	delete(l.revoked, "lease-2")
+	b.now = b.now.Add(time.Hour)
+	if got := steps(b.advance(t, rotation.Options{Force: rota.StepDelete})); got != "delete" || !l.revoked["lease-1"] {
+		t.Errorf("once it does, it did %q; revoked are %v", got, l.revoked)
+	}
+	// One that has ended needs no login to be dropped.
+	b.advance(t, rotation.Options{Force: rota.StepCreate})
+	b.now = b.now.Add(leaseLife + 2*rotation.EndMargin)
+	l.revoked["lease-3"] = true
+	if r, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{}); err != nil || !strings.Contains(steps(r), "delete") {
+		t.Errorf("it did %q (%v)", steps(r), err)
 	}
 }

@@ -116,6 +116,9 @@ func oneWays() []situation {
 		sit("the last call's token has its mark, but not its date", served(), later, only, gone("A"), issued("O", func(i *rota.Issued) { i.Mark, i.CreatedAt = "rota-lost", at(3) }), lost, waited(40, 30*time.Second, 6*time.Hour)),
 		sit("no answer was lost, and creating failed too often", served(), at(90), only, waited(40, time.Minute, 6*time.Hour)),
 		sit("no answer was lost, and creating failed just now", served(), at(90), only, waited(1, 30*time.Second, time.Hour)),
+		sit("the answer was lost, and delivering the old one failed", served(), later, only, gone("A"), orphan, lost, targets, failure(rota.StepDeliver, 3, later)),
+		sit("the answer was lost, the old one is still active, and delivering it failed", served(), later, only, orphan, lost, targets, failure(rota.StepDeliver, 3, later)),
+		sit("an answer was lost, and testing another token failed too often", served(), later, only, gone("A"), orphan, lost, made, pending("C", 90, fresh), failure(rota.StepTest, 40, later)),
 		// The rotation that made it was called off.
 		sit("the rotation that made the token was called off", served(), at(90), only, gone("A"), made, calledOff),
 		sit("the rotation that made the token was called off, and its targets are behind", served(), at(90), only, gone("A"), made, calledOff, targets),
@@ -131,6 +134,7 @@ func oneWays() []situation {
 		sit("a token that was called off is the previous one, too", served(), at(90), only, gone("A"), made, calledOff, another(rota.Version{ID: "rota-8", Labels: []rota.Label{rota.LabelPrevious}, CredentialID: "C"})),
 		sit("a key of two whose rotation was called off", served(), at(90), gone("A"), made, calledOff),
 		// Somebody else's is current.
+		sit("somebody else's key is current and inactive, and Rota's is on its way", served(), at(91), version(rota.LabelCurrent, foreign), issued("A", inactive), made, pending("C", 90, fresh)),
 		sit("somebody else's is current, and the next token is on its way", served(), at(91), only, version(rota.LabelCurrent, foreign), gone("A"), made, pending("C", 90, fresh)),
 		sit("somebody else's is current and works, and the next token is on its way", served(), at(91), only, version(rota.LabelCurrent, foreign), made, pending("C", 90, fresh)),
 		sit("somebody else's is current and works, and a rotation of it goes on", served(), at(91), only, version(rota.LabelCurrent, foreign), made, pending("C", 90, func(vp *rotation.VersionProgress) { vp.Base = "foreign-A" })),

@@ -74,6 +74,7 @@ func rare() []situation {
 		sit("rolled back, and the window closed before what was given up was retired", rotated(never), at(187), window, rolledBack),
 		sit("rolled back, before_create, just at the end of the grace", rotated(never), at(100), before, every(10), rolledBack),
 		sit("rolled back, there's no previous one, and a stranger has the other place", served(), at(95), stranger, rolledBack),
+		sit("rolled back, the previous version holds the same one, and a stranger has the other place", rotated(never), at(200), rolledBack, stranger, gone("A"), version(rota.LabelPrevious, func(v *rota.Version) { v.CredentialID = "B" })),
 		sit("strangers have all places, and a version that isn't Rota's holds one", served(), at(90), stranger, another(rota.Version{ID: "theirs", Labels: []rota.Label{"custom"}, CredentialID: "X"})),
 		sit("a version that Rota made and that was called off has the other place", served(), at(90), stranger, another(rota.Version{ID: "rota-x", Labels: []rota.Label{rota.LabelMade("rota-x")}, CredentialID: "X"})),
 		sit("a call's answer was lost for what's current by now", served(), at(90).Add(5*time.Second), lost("rota-1", at(90))),
@@ -116,6 +117,8 @@ func rare() []situation {
 			progress(func(p *rotation.Progress) {
 				p.Intents = []rotation.Intent{{Version: "rota-lost", At: at(90), Until: at(90), Known: []string{"A", "O"}}}
 			})),
+		sit("a call's key has its mark, and was used", served(), at(90).Add(time.Minute), lost("rota-lost", at(90)), issued("O", func(i *rota.Issued) { i.Mark, i.Use = "rota-lost", used })),
+		sit("the lost key shows up, and a target is behind", served(), at(90).Add(time.Minute), targets, lost("rota-lost", at(90)), issued("O", func(i *rota.Issued) { i.CreatedAt = at(90) })),
 		// Drivers.
 		sit("a driver asks to promote, that's done, and the store doesn't show it yet", served(), at(90), drive(rota.StepPromote, promoted), tested),
 		sit("a driver asks to promote what wasn't tested, that's done, and the store doesn't show it yet", served(), at(90), drive(rota.StepPromote, promoted)),

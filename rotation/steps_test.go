@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -104,6 +105,36 @@ func TestALostCallIsRememberedUntilItsTracesWereLookedFor(t *testing.T) {
 			if keys := b.keys.Keys(); len(keys) != 1 || len(b.progress(t).Intents) != 0 {
 				t.Errorf("%s, after %d days: %d keys and %d intents are left", name, days, len(keys), len(b.progress(t).Intents))
 			}
+		}
+	}
+}
+
+// recorded are access keys that keep what they're asked for.
+type recorded struct {
+	*memory.AccessKeys
+	asked []rota.CreateRequest
+}
+
+func (k *recorded) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	k.asked = append(k.asked, r)
+	return k.AccessKeys.Create(ctx, r)
+}
+
+// An issuer hears of the credential in use only if making the next one ends it, or
+// needs it.
+func TestAnIssuerIsToldWhatItNeeds(t *testing.T) {
+	b := newBench(t)
+	k := &recorded{AccessKeys: b.keys}
+	b.secret.Issuer = k
+	b.advance(t, rotation.Options{})
+	b.days(90)
+	b.advance(t, rotation.Options{})
+	if len(k.asked) != 2 {
+		t.Fatalf("it was asked %d times", len(k.asked))
+	}
+	for i, r := range k.asked {
+		if r.Replaces != "" || !r.Current.IsZero() || r.Version == "" || len(r.Taken) != i {
+			t.Errorf("it was asked for %s, replaces %q, taken %v, current %t", r.Version, r.Replaces, r.Taken, !r.Current.IsZero())
 		}
 	}
 }
