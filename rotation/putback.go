@@ -149,8 +149,8 @@ func (t *turn) mayBeRejected(ctx context.Context, rejected rota.Version) bool {
 	if err != nil {
 		return true
 	}
-	inForce, known, err := t.outside.tell(ctx, c)
-	return err != nil || !known || inForce
+	inForce, known, _ := t.outside.tell(ctx, c) // with an error, it isn't known
+	return !known || inForce
 }
 
 // putBackForDriver puts the current credential back after a failed test. The
@@ -210,7 +210,7 @@ func retryPutBack(f *Failure, p Policy) time.Time {
 // counts.
 func (t *turn) givesUp(version string, f *Failure, err error) bool {
 	traits := t.s.Issuer.Traits()
-	set := !traits.IssuerChooses && !traits.Overlap() && !t.ledger.version(version).SetBegunAt.IsZero()
+	set := !traits.Overlap() && !t.ledger.version(version).SetBegunAt.IsZero()
 	switch {
 	case traits.Replaces:
 		return false

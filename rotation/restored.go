@@ -14,8 +14,8 @@ import (
 func (t *turn) compareRestored(ctx context.Context) error {
 	t.seen.outdatedSince = time.Time{}
 	restoredAt, traits := t.ledger.constraints.restoredAt, t.s.Issuer.Traits()
-	current, ok := t.seen.credential(rota.LabelCurrent)
-	if !t.ledger.progress.ComparedAt.Before(restoredAt) || !ok || !current.Ours() || traits.Manual {
+	current, _ := t.seen.credential(rota.LabelCurrent)
+	if !t.ledger.progress.ComparedAt.Before(restoredAt) || !current.Ours() || traits.Manual {
 		return nil
 	}
 	if pending, ok := t.seen.find(rota.LabelPending); ok && !traits.Overlap() && t.ledger.version(pending.ID).touched(traits) {

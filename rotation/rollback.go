@@ -178,9 +178,6 @@ func (t *turn) moveBack(ctx context.Context, version string) error {
 		}
 	}
 	current, _ := t.seen.find(rota.LabelCurrent)
-	if current.ID == version {
-		return nil
-	}
 	if current.Has(rota.LabelPending) {
 		// Its promotion wasn't quite finished, and must not be finished now.
 		if err := t.outside.move(ctx, rota.LabelPending, current.ID, ""); err != nil {
