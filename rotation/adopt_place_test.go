@@ -76,6 +76,14 @@ func TestACredentialThatLeadsElsewhereIsNotAdopted(t *testing.T) {
 	}
 }
 
+// An entry that doesn't say where to log in sends nobody elsewhere.
+func TestACredentialThatDoesntSayWhereIsAdopted(t *testing.T) {
+	b := stuffed(t, "by-hand", nil)
+	if _, err := b.rotator.Adopt(t.Context(), b.secret, rotation.AdoptOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAVersionThatReloadCommandsWouldStumbleOverIsNotAdopted(t *testing.T) {
 	b := stuffed(t, "$(touch /tmp/x)", nil)
 	if _, err := b.rotator.Adopt(t.Context(), b.secret, rotation.AdoptOptions{}); err == nil || len(rota.RemediesOf(err)) == 0 {
