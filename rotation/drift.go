@@ -53,8 +53,8 @@ func guardDrift(v *view, d Decision) (Decision, bool) {
 	if !v.Drifted {
 		return v.unverified(d)
 	}
-	if v.Traits.Readable && (d.Step == rota.StepCreate || d.Next == rota.StepCreate) {
-		return Decision{}, false // that takes over the one in force, or says what keeps it from that
+	if v.takesOver() {
+		return Decision{}, false // it does, or says what keeps it from that
 	}
 	return v.hold(HoldDrifted, rota.StepCreate, earlier(d.Due, v.now), earlier(d.At, v.now.Add(holdRecheck)), v.drifted(),
 		"the current credential %s isn't in force any more: someone changed it outside Rota", v.current.CredentialID)
@@ -71,7 +71,7 @@ func ruleTakesOver(v *view) (Decision, bool) {
 }
 
 // takesOver reports whether the issuer shows a credential that replaced the current one.
-func (v *view) takesOver() bool { return v.Traits.Readable && v.canDrift() && v.Drifted }
+func (v *view) takesOver() bool { return v.Traits.Readable && v.Drifted }
 
 // canDrift reports whether the current credential may stop being in force without
 // the issuer's list showing it. If the issuer chose it, the list shows it.
@@ -182,7 +182,7 @@ func (t *turn) inForce() (asked, drifted bool, unverified *Unverified) {
 	if last.Version == current {
 		unverified = last.Unverified
 	}
-	if t.seen.told.version != "" && t.seen.told.version == current {
+	if t.seen.told.version == current {
 		return true, t.seen.told.drifted, unverified
 	}
 	return !t.tells, last.refuses(current), unverified

@@ -41,3 +41,17 @@ func EndIntent(intents []Intent, version string, at time.Time) []Intent {
 }
 
 func RetryPutBack(f *Failure, p Policy) time.Time { return retryPutBack(f, p) }
+
+// InForce asks by the ways that a policy allows.
+func (d DriftCheck) InForce(tell func() (kept, known bool, err error), logIn func() error) (inForce, known bool, err error) {
+	return d.inForce(tell, logIn)
+}
+
+// KnownInForce is what the planner knows about the current version: told is the
+// version that was asked about in this turn, and last the last answer before.
+func KnownInForce(current, toldVersion string, drifted, tells bool, last InForce) (asked, isDrifted bool, unverified *Unverified) {
+	t := &turn{tells: tells, ledger: &ledger{progress: Progress{InForce: last}}}
+	t.seen.contents.Versions = []rota.Version{{ID: current, Labels: []rota.Label{rota.LabelCurrent}}}
+	t.seen.told = told{version: toldVersion, drifted: drifted}
+	return t.inForce()
+}

@@ -131,9 +131,7 @@ func (t *turn) identify(ctx context.Context, versions []rota.Version) error {
 			return fmt.Errorf("read version %s: %w", v.ID, err)
 		}
 		v.CredentialID = cmp.Or(t.s.Issuer.CredentialID(c), rota.NoCredential)
-		if life > 0 {
-			v.ExpiresAt = c.ExpiresAt()
-		}
+		v.ExpiresAt = c.ExpiresAt()
 		t.ledger.update(v.ID, func(vp *VersionProgress) { vp.CredentialID, vp.ExpiresAt = v.CredentialID, v.ExpiresAt })
 	}
 	return nil
@@ -220,10 +218,7 @@ func (t *turn) use(ctx context.Context, reporter rota.UseReporter, id string) ro
 // sample counts a look at whether the previous credential is in use, where the
 // issuer only shows the moment. A turn adds one look at most to the progress.
 func (t *turn) sample() {
-	previous, ok := t.seen.find(rota.LabelPrevious)
-	if !ok {
-		return
-	}
+	previous, _ := t.seen.find(rota.LabelPrevious)
 	for _, c := range t.seen.issued {
 		if c.ID != previous.CredentialID || c.Use.Evidence != rota.EvidenceSampled {
 			continue
