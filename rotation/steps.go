@@ -64,11 +64,6 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 // createRequest is what the issuer is told about what there is, and about the
 // version that the credential is for.
 func (t *turn) createRequest(ctx context.Context, version string) (rota.CreateRequest, error) {
-	if t.s.Issuer.Traits().Replaces && !t.seen.listed {
-		if err := t.list(ctx); err != nil {
-			return rota.CreateRequest{}, err
-		}
-	}
 	t.lost = t.view().isLost()
 	r := rota.CreateRequest{Version: version, Taken: t.view().taken(), Replaces: t.view().replaces()}
 	var err error
