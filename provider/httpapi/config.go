@@ -1,0 +1,105 @@
+package httpapi
+
+import (
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// Settings are what rota.yaml says about a connection beside its address. The connection's
+// configuration embeds it and has the address itself, in a field with a description of
+// its own.
+type Settings struct {
+	At    provider.Pos  `json:"-"`
+	Token provider.Text `json:"token" secret:"true" jsonschema:"The token that Rota logs in with: a reference such as ${file:/run/secrets/token}."`
+	provider.TLSFiles
+	Timeout provider.Duration `json:"timeout,omitzero" default:"30s" jsonschema:"The timeout for a request."`
+}
+
+// Check reports what's wrong with a connection's part of rota.yaml.
+func (o Settings) Check(v *provider.Validation, s System, address provider.Text) {
+	o.CheckTLS(v, o.At)
+	s.CheckURL(v, address)
+}
+
+// CheckURL reports an address that can't be one of the system's.
+func (s System) CheckURL(v *provider.Validation, address provider.Text) {
+	if text, plain := address.Literal(); plain && text != "" {
+		if _, err := s.address(text); err != nil {
+			v.Error(address.At, "url", err)
+		}
+	}
+}
+
+// Open opens a connection.
+func (o Settings) Open(b *provider.Build, s System, address provider.Text) (any, error) {
+	cfg := Config{URL: b.Text(address), Authorization: Bearer(b.Text(o.Token)), Certificates: o.Certificates(b), Timeout: o.Timeout.Length, Budget: b.Budget()}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return New(b.Name, s, cfg)
+}
+
+// Scope is what a connection is compared by, for a [provider.Scoper].
+func (s System) Scope(k *provider.Known, address provider.Text) string {
+	text, known := k.Text(address)
+	if text == "" {
+		text = s.DefaultURL
+	}
+	place := provider.ScopeOf(text)
+	if !known || place == "" {
+		return ""
+	}
+	return s.Key + "\x00" + place
+}
+
+// TokenConfig is what rota.yaml says about an issuer of tokens. The issuer's
+// configuration embeds it.
+type TokenConfig struct {
+	At           provider.Pos      `json:"-"`
+	Name         provider.Plain    `json:"name" jsonschema:"What the tokens' names begin with. It's how Rota recognizes them."`
+	ExpiresAfter provider.Duration `json:"expires_after,omitzero" default:"365d" jsonschema:"How long a token is valid: longer than rotate_every, deactivate_previous_after and delete_previous_after together."`
+}
+
+// tokenName is what a token can be called: with a version's id behind it, no system's
+// limit is exceeded.
+var tokenName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+
+// Validate implements [provider.Validator].
+func (c *TokenConfig) Validate(v *provider.Validation) {
+	if c.Name.IsSet() && !tokenName.MatchString(c.Name.Text) {
+		v.Problem(c.Name.At, "name", "orders", "up to 64 letters, digits, - and _, beginning with a letter or a digit")
+	}
+	if c.ExpiresAfter.IsSet() && c.ExpiresAfter.Length < time.Hour {
+		v.Problem(c.ExpiresAfter.At, "expires_after", "90d", "less than an hour")
+	}
+}
+
+// Fields implements [provider.IssuerConfig].
+func (c *TokenConfig) Fields() provider.Fields {
+	return provider.Fields{All: []string{FieldTokenID, FieldToken}, Login: []string{FieldTokenID, FieldToken}}
+}
+
+// Claim is the claim on the tokens of this name in an account. kind is what they are.
+func (c *TokenConfig) Claim(k *provider.Known, kind string, account provider.Text) []provider.Claim {
+	one, ok := k.Claim(kind, account)
+	if !ok || c.Name.Text == "" {
+		return nil
+	}
+	one.Name += "\x00" + c.Name.Text
+	one.Shown = kind + "s " + strconv.Quote(c.Name.Text)
+	return []provider.Claim{one}
+}
+
+// Tokens are the issuer's, over the connection beside it. The provider adds its traits and
+// its API.
+func (c *TokenConfig) Tokens(b *provider.Build) Tokens {
+	life := c.ExpiresAfter.Length
+	if life == 0 {
+		life = 365 * rota.Day
+	}
+	return Tokens{Connection: provider.Open[*Connection](b, b.Connection), Names: Names(c.Name.Text), ExpiresAfter: life}
+}
