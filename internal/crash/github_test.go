@@ -8,6 +8,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/github"
 	"github.com/rota-dev/rota/provider/github/githubtest"
+	"github.com/rota-dev/rota/provider/providertest"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -41,7 +42,7 @@ func deployKeys(t testing.TB, s *scene) fixture {
 	return fixture{
 		connect: func(_ *process, secret *rotation.Secret) (err error) {
 			mine := keys
-			mine.Connection, err = github.New("main", github.Config{URL: front.URL + "/api/v3", Token: githubtest.AdminToken, Budget: unlimited{}})
+			mine.Connection, err = github.New("main", github.Config{URL: front.URL + "/api/v3", Token: githubtest.AdminToken, Budget: providertest.Unlimited{}})
 			secret.Issuer = &mine
 			return err
 		},

@@ -12,6 +12,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/gitlab"
 	"github.com/rota-dev/rota/provider/gitlab/gitlabtest"
+	"github.com/rota-dev/rota/provider/providertest"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -72,7 +73,7 @@ func rotatedTokens(t testing.TB, s *scene, tokens gitlab.Tokens) fixture {
 	return fixture{
 		connect: func(p *process, secret *rotation.Secret) (err error) {
 			issuer := tokens
-			issuer.Connection, err = gitlab.New("main", gitlab.Config{URL: front.URL, Token: login, Budget: unlimited{}, Now: s.w.clock})
+			issuer.Connection, err = gitlab.New("main", gitlab.Config{URL: front.URL, Token: login, Budget: providertest.Unlimited{}, Now: s.w.clock})
 			secret.Issuer = &endsAtCreate{&issuer, p.w.scene}
 			return err
 		},

@@ -11,6 +11,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/gitlab"
 	"github.com/rota-dev/rota/provider/gitlab/gitlabtest"
+	"github.com/rota-dev/rota/provider/providertest"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -50,7 +51,7 @@ func deployTokens(t testing.TB, s *scene, tokens gitlab.DeployTokens) fixture {
 	return fixture{
 		connect: func(_ *process, secret *rotation.Secret) (err error) {
 			mine := tokens
-			mine.Connection, err = gitlab.New("main", gitlab.Config{URL: front.URL, Token: gitlabtest.AdminToken, Budget: unlimited{}, Now: s.w.clock})
+			mine.Connection, err = gitlab.New("main", gitlab.Config{URL: front.URL, Token: gitlabtest.AdminToken, Budget: providertest.Unlimited{}, Now: s.w.clock})
 			secret.Issuer = &mine
 			return err
 		},
@@ -102,7 +103,7 @@ func gitlabTokens(t testing.TB, s *scene, place string, tokens gitlab.Tokens) fi
 	return fixture{
 		connect: func(_ *process, secret *rotation.Secret) (err error) {
 			mine := tokens
-			mine.Connection, err = gitlab.New("main", gitlab.Config{URL: front.URL, Token: gitlabtest.AdminToken, Budget: unlimited{}, Now: s.w.clock})
+			mine.Connection, err = gitlab.New("main", gitlab.Config{URL: front.URL, Token: gitlabtest.AdminToken, Budget: providertest.Unlimited{}, Now: s.w.clock})
 			secret.Issuer = &mine
 			return err
 		},

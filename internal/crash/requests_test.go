@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
-
-	"github.com/rota-dev/rota"
 )
 
 // requests stands before a stand-in for an HTTP API, and makes its requests fail.
@@ -89,8 +87,3 @@ func (q *requests) act(c call, r *http.Request, body []byte, e effect) *httptest
 	}
 	return ask(r)
 }
-
-// unlimited is a budget without a limit.
-type unlimited struct{}
-
-func (unlimited) Take(ctx context.Context, _ string, _ rota.Rate) error { return ctx.Err() }

@@ -25,18 +25,13 @@ func start(t *testing.T) (*githubtest.Server, *github.Connection) {
 
 func connect(t *testing.T, server *githubtest.Server, cfg github.Config) *github.Connection {
 	t.Helper()
-	cfg.URL, cfg.Budget = server.API(), unlimited{}
+	cfg.URL, cfg.Budget = server.API(), providertest.Unlimited{}
 	c, err := github.New("test", cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
-
-// unlimited is a budget without a limit.
-type unlimited struct{}
-
-func (unlimited) Take(ctx context.Context, _ string, _ rota.Rate) error { return ctx.Err() }
 
 func fields(t *testing.T, m map[string]string) rota.FieldMap {
 	t.Helper()

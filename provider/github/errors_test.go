@@ -60,7 +60,7 @@ func TestErrorsNameTheSystemAndARemedy(t *testing.T) {
 		{"a login page", page.URL, githubtest.AdminToken, shopAPI, rota.ClassWait, "could not be read", "leads to GitHub"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			connection, err := github.New("test", github.Config{URL: c.url, Token: c.token, Budget: unlimited{}})
+			connection, err := github.New("test", github.Config{URL: c.url, Token: c.token, Budget: providertest.Unlimited{}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +172,7 @@ func TestARefusalThatRepeatsTheRequestShowsNoValue(t *testing.T) {
 		_, _ = w.Write(text)
 	}))
 	defer server.Close()
-	connection, err := github.New("test", github.Config{URL: server.URL, Token: own, Budget: unlimited{}})
+	connection, err := github.New("test", github.Config{URL: server.URL, Token: own, Budget: providertest.Unlimited{}})
 	if err != nil {
 		t.Fatal(err)
 	}

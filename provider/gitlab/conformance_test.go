@@ -36,7 +36,7 @@ func connectAt(t *testing.T, server *gitlabtest.Server, now func() time.Time) *g
 
 func dial(t *testing.T, cfg gitlab.Config) *gitlab.Connection {
 	t.Helper()
-	cfg.Budget = unlimited{}
+	cfg.Budget = providertest.Unlimited{}
 	c, err := gitlab.New("test", cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -117,11 +117,6 @@ func (b *between) Deliver(ctx context.Context, r rota.DeliverRequest) error {
 	defer b.mu.Unlock()
 	return b.Variables.Deliver(ctx, r)
 }
-
-// unlimited is a budget without a limit.
-type unlimited struct{}
-
-func (unlimited) Take(ctx context.Context, _ string, _ rota.Rate) error { return ctx.Err() }
 
 // whole is the credential in a place's variables.
 func whole(server *gitlabtest.Server, place string) (rota.Credential, bool, error) {

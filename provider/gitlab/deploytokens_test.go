@@ -159,7 +159,7 @@ func TestWhatIsNoRegistryLoginIsNoRefusal(t *testing.T) {
 		t.Cleanup(server.Close)
 		issuer := deployers["group shop"]
 		var err error
-		if issuer.Connection, err = gitlab.New("test", gitlab.Config{URL: server.URL, Token: "glpat-0", Budget: unlimited{}}); err != nil {
+		if issuer.Connection, err = gitlab.New("test", gitlab.Config{URL: server.URL, Token: "glpat-0", Budget: providertest.Unlimited{}}); err != nil {
 			t.Fatal(err)
 		}
 		err = issuer.Test(t.Context(), rota.TestRequest{Credential: rota.NewCredential(map[string]string{gitlab.FieldTokenID: "7", gitlab.FieldUsername: "shop-puller", gitlab.FieldToken: "gldt-secret-value-1"})})

@@ -13,6 +13,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/provider/gitlab"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 // A page for developers, or a proxy, repeats a request that it refuses, headers and
@@ -35,7 +36,7 @@ func TestARefusalThatRepeatsTheRequestShowsNoValue(t *testing.T) {
 			said++
 		}))
 		t.Cleanup(server.Close)
-		connection, err := gitlab.New("test", gitlab.Config{URL: server.URL, Token: own, Budget: unlimited{}})
+		connection, err := gitlab.New("test", gitlab.Config{URL: server.URL, Token: own, Budget: providertest.Unlimited{}})
 		if err != nil {
 			t.Fatal(err)
 		}

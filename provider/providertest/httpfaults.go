@@ -69,10 +69,14 @@ func (f *HTTPFaults) Answer(method, part string, h http.HandlerFunc) {
 }
 
 // Inject plants faults for a suite: requests has the method and the part of the path
-// of each operation's request, such as "POST /keys".
+// of each operation's request, such as "POST /keys". The request that one kind of fault
+// is meant for may be another: "delete hangs".
 func (f *HTTPFaults) Inject(requests map[string]string) Inject {
 	return func(op string, kind FaultKind) bool {
-		request, ok := requests[op]
+		request, ok := requests[op+" "+string(kind)]
+		if !ok {
+			request, ok = requests[op]
+		}
 		if ok {
 			method, part, _ := strings.Cut(request, " ")
 			f.Next(method, part, kind)

@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
@@ -9,7 +10,15 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
+
+// Unlimited is a [rota.Budget] without a limit, for a system that nobody shares.
+type Unlimited struct{}
+
+// Take implements [rota.Budget].
+func (Unlimited) Take(ctx context.Context, _ string, _ rota.Rate) error { return ctx.Err() }
 
 // TokenServer is what stand-ins for systems with API tokens have in common: a server
 // whose requests can go wrong, an administrator, a clock, and the tokens that it made.
