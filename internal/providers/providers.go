@@ -6,12 +6,14 @@ import (
 	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/provider/aws"
 	"github.com/rota-dev/rota/provider/chat"
+	"github.com/rota-dev/rota/provider/cloudflare"
 	"github.com/rota-dev/rota/provider/command"
 	"github.com/rota-dev/rota/provider/elasticsearch"
 	"github.com/rota-dev/rota/provider/file"
 	"github.com/rota-dev/rota/provider/function"
 	"github.com/rota-dev/rota/provider/github"
 	"github.com/rota-dev/rota/provider/gitlab"
+	"github.com/rota-dev/rota/provider/grafana"
 	"github.com/rota-dev/rota/provider/http"
 	"github.com/rota-dev/rota/provider/ldap"
 	"github.com/rota-dev/rota/provider/manual"
@@ -43,6 +45,8 @@ func List() []provider.Provider {
 		ldap.Provider(),
 		gitlab.Provider(),
 		github.Provider(),
+		grafana.Provider(),
+		cloudflare.Provider(),
 		ssh.Provider(),
 		vault.Provider(),
 		http.Provider(),

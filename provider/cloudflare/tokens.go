@@ -32,51 +32,20 @@ func Connect(name string, cfg httpapi.Config) (*httpapi.Connection, error) {
 	return httpapi.New(name, system, cfg)
 }
 
-// Grant is what tokens may do.
+// Grant is whose tokens they are, and what they may do.
 type Grant struct {
-	// Account is the id of the account that they belong to.
-	Account  string
-	Policies []Policy
-	// AllowedIPs are the networks that they may be used from. None is all.
-	AllowedIPs []string
+	// Account is the account's id.
+	Account string
+	// Policies and Condition are a token's, in JSON as Cloudflare's API takes them.
+	// Condition is "" for none.
+	Policies, Condition string
 }
 
-// Policy is what a token may do with some resources.
-type Policy struct {
-	Effect    string            `json:"effect"`
-	Groups    []Group           `json:"permission_groups"`
-	Resources map[string]string `json:"resources"`
-}
-
-// Group is a permission group.
-type Group struct {
-	ID string `json:"id"`
-}
-
-// Tokens issues the tokens of an account. Each rotation makes a second one, and the
-// previous one is switched off before it's deleted.
-type Tokens struct {
-	*httpapi.Tokens
-	api api
-}
-
-// New returns an issuer of tokens.
-func New(g Grant, t httpapi.Tokens) *Tokens {
-	a := api{t.Connection, g}
-	t.Properties, t.API, t.Reversible = traits, a, true
-	return &Tokens{&t, a}
-}
-
-var _ rota.Deactivator = (*Tokens)(nil)
-
-// Deactivate implements [rota.Deactivator].
-func (t *Tokens) Deactivate(ctx context.Context, r rota.RetireRequest) error {
-	return t.api.set(ctx, "deactivate "+t.What(), r.CredentialID, "disabled")
-}
-
-// Reactivate implements [rota.Deactivator].
-func (t *Tokens) Reactivate(ctx context.Context, r rota.RetireRequest) error {
-	return t.api.set(ctx, "reactivate "+t.What(), r.CredentialID, "active")
+// Tokens issues an account's tokens. Each rotation makes a second one, and the previous
+// one is switched off before it's deleted.
+func Tokens(g Grant, t httpapi.Tokens) *httpapi.SwitchableTokens {
+	t.Properties = traits
+	return t.Switchable(api{t.Connection, g})
 }
 
 // api are the tokens of one account.
@@ -118,9 +87,10 @@ func (t token) token() httpapi.Token {
 
 // Create implements [httpapi.TokenAPI].
 func (a api) Create(ctx context.Context, op, name string, life time.Duration) (httpapi.Token, error) {
-	body := map[string]any{"name": name, "policies": a.Policies, "expires_on": a.Now().Add(life).UTC().Format(time.RFC3339)}
-	if len(a.AllowedIPs) > 0 {
-		body["condition"] = map[string]any{"request_ip": map[string]any{"in": a.AllowedIPs}}
+	expires := a.There(a.Now().Add(life)).UTC().Truncate(time.Second)
+	body := map[string]any{"name": name, "policies": json.RawMessage(a.Policies), "expires_on": expires}
+	if a.Condition != "" {
+		body["condition"] = json.RawMessage(a.Condition)
 	}
 	var made token
 	_, err := a.call(ctx, httpapi.Request{Op: op, Method: "POST", Body: body}, &made)
@@ -161,9 +131,9 @@ func (a api) Delete(ctx context.Context, op, id string) error {
 	return err
 }
 
-// set sets a token's status. What else a request leaves out would be taken from the
-// token.
-func (a api) set(ctx context.Context, op, id, status string) error {
+// Switch implements [httpapi.SwitchableAPI]. A change takes the token's limits away unless
+// it repeats them.
+func (a api) Switch(ctx context.Context, op, id string, on bool) error {
 	var has struct {
 		Name      string          `json:"name"`
 		Status    string          `json:"status"`
@@ -175,7 +145,7 @@ func (a api) set(ctx context.Context, op, id, status string) error {
 	if _, err := a.call(ctx, httpapi.Request{Op: op, Method: "GET"}, &has, id); err != nil {
 		return err
 	}
-	has.Status = status
+	has.Status = map[bool]string{true: "active", false: "disabled"}[on]
 	_, err := a.call(ctx, httpapi.Request{Op: op, Method: "PUT", Body: has}, &token{}, id)
 	return err
 }

@@ -10,13 +10,10 @@ import (
 func Provider() provider.Provider {
 	return provider.Provider{
 		Name: "grafana", System: "Grafana", Example: example,
-		Connections: []provider.Connection{{
-			Kind: provider.Kind{
-				Key: "grafana", Summary: "An organization at a Grafana, and a service account that manages another's tokens.",
-				Example: `{url: https://grafana.internal, token: "${file:/run/secrets/grafana}"}`,
-			},
-			New: func() provider.ConnectionConfig { return new(connectionConfig) },
-		}},
+		Connections: []provider.Connection{httpapi.ConnectionKind(system, provider.Kind{
+			Summary: "An organization at a Grafana, and a service account that manages another's tokens.",
+			Example: `{url: https://grafana.internal, token: "${file:/run/secrets/grafana}"}`,
+		})},
 		Issuers: []provider.Issuer{{
 			Kind: provider.Kind{
 				Key: "grafana_token", Summary: "A token of a Grafana service account (connection: grafana).",
@@ -26,23 +23,6 @@ func Provider() provider.Provider {
 		}},
 	}
 }
-
-// connectionConfig is a connection's part of rota.yaml.
-type connectionConfig struct {
-	URL provider.Text `json:"url" jsonschema:"Grafana's address, such as https://grafana.internal or https://shop.grafana.net."`
-	httpapi.Settings
-}
-
-// Validate implements [provider.Validator].
-func (c *connectionConfig) Validate(v *provider.Validation) { c.Check(v, system, c.URL) }
-
-// Open implements [provider.ConnectionConfig].
-func (c *connectionConfig) Open(b *provider.Build) (any, error) {
-	return c.Settings.Open(b, system, c.URL)
-}
-
-// Scope implements [provider.Scoper].
-func (c *connectionConfig) Scope(k *provider.Known) string { return system.Scope(k, c.URL) }
 
 // tokenConfig is the issuer's part of rota.yaml.
 type tokenConfig struct {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"regexp"
 	"strconv"
 	"time"
@@ -9,20 +10,70 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// Settings are what rota.yaml says about a connection beside its address. The connection's
-// configuration embeds it and has the address itself, in a field with a description of
-// its own.
-type Settings struct {
+// ConnectionKind describes the connections of a system. The address has to be in
+// rota.yaml unless the system has a [System].DefaultURL.
+func ConnectionKind(s System, k provider.Kind) provider.Connection {
+	k.Key = s.Key
+	return provider.Connection{Kind: k, New: func() provider.ConnectionConfig {
+		if s.DefaultURL != "" {
+			return &service{login: login{system: s}}
+		}
+		return &instance{login: login{system: s}}
+	}}
+}
+
+// instance is a connection's part of rota.yaml, to a system that everyone runs at an
+// address of their own.
+type instance struct {
+	URL provider.Text `json:"url" jsonschema:"The address, with https:// in front. Without TLS only on loopback addresses."`
+	login
+}
+
+// Validate implements [provider.Validator].
+func (c *instance) Validate(v *provider.Validation) { c.check(v, c.URL) }
+
+// Open implements [provider.ConnectionConfig].
+func (c *instance) Open(b *provider.Build) (any, error) { return c.open(b, c.URL) }
+
+// Scope implements [provider.Scoper].
+func (c *instance) Scope(k *provider.Known) string { return c.system.Scope(k, c.URL) }
+
+// service is a connection's part of rota.yaml, to a system that its vendor runs.
+type service struct {
+	URL provider.Text `json:"url,omitzero" default:"the vendor's" jsonschema:"The API's address, where it isn't the usual one."`
+	login
+}
+
+// Validate implements [provider.Validator].
+func (c *service) Validate(v *provider.Validation) { c.check(v, c.URL) }
+
+// Open implements [provider.ConnectionConfig].
+func (c *service) Open(b *provider.Build) (any, error) { return c.open(b, c.URL) }
+
+// Scope implements [provider.Scoper].
+func (c *service) Scope(k *provider.Known) string { return c.system.Scope(k, c.URL) }
+
+// login is what every connection's part of rota.yaml has beside the address.
+type login struct {
 	At    provider.Pos  `json:"-"`
 	Token provider.Text `json:"token" secret:"true" jsonschema:"The token that Rota logs in with: a reference such as ${file:/run/secrets/token}."`
 	provider.TLSFiles
 	Timeout provider.Duration `json:"timeout,omitzero" default:"30s" jsonschema:"The timeout for a request."`
+
+	system System
 }
 
-// Check reports what's wrong with a connection's part of rota.yaml.
-func (o Settings) Check(v *provider.Validation, s System, address provider.Text) {
-	o.CheckTLS(v, o.At)
-	s.CheckURL(v, address)
+func (l login) check(v *provider.Validation, address provider.Text) {
+	l.CheckTLS(v, l.At)
+	l.system.CheckURL(v, address)
+}
+
+func (l login) open(b *provider.Build, address provider.Text) (any, error) {
+	cfg := Config{URL: b.Text(address), Authorization: Bearer(b.Text(l.Token)), Certificates: l.Certificates(b), Timeout: l.Timeout.Length, Budget: b.Budget()}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return New(b.Name, l.system, cfg)
 }
 
 // CheckURL reports an address that can't be one of the system's.
@@ -32,15 +83,6 @@ func (s System) CheckURL(v *provider.Validation, address provider.Text) {
 			v.Error(address.At, "url", err)
 		}
 	}
-}
-
-// Open opens a connection.
-func (o Settings) Open(b *provider.Build, s System, address provider.Text) (any, error) {
-	cfg := Config{URL: b.Text(address), Authorization: Bearer(b.Text(o.Token)), Certificates: o.Certificates(b), Timeout: o.Timeout.Length, Budget: b.Budget()}
-	if err := b.Err(); err != nil {
-		return nil, err
-	}
-	return New(b.Name, s, cfg)
 }
 
 // Scope is what a connection is compared by, for a [provider.Scoper].
@@ -102,4 +144,12 @@ func (c *TokenConfig) Tokens(b *provider.Build) Tokens {
 		life = 365 * rota.Day
 	}
 	return Tokens{Connection: provider.Open[*Connection](b, b.Connection), Names: Names(c.Name.Text), ExpiresAfter: life}
+}
+
+// CheckJSON reports a text that isn't JSON of a form, if it's there. example is one.
+func CheckJSON[Form any](v *provider.Validation, key string, text provider.Plain, example string) {
+	var form Form
+	if text.IsSet() && json.Unmarshal([]byte(text.Text), &form) != nil {
+		v.Problem(text.At, key, example, "not the JSON that's expected here")
+	}
 }

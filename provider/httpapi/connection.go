@@ -164,6 +164,12 @@ func (c *Connection) Unreadable(op string) error {
 	}
 }
 
+// There is a time of Rota's, by the system's clock.
+func (c *Connection) There(t time.Time) time.Time {
+	there, _ := c.clock.There(t)
+	return there
+}
+
 // take waits until the system may be called.
 func (c *Connection) take(ctx context.Context) error {
 	if c.system.Rate == (rota.Rate{}) {

@@ -3,8 +3,7 @@
 // tokens that such a system makes, lists and deletes. What only one system needs is in
 // its own package.
 //
-// A provider describes its [System], opens a [Connection] from its part of rota.yaml
-// with [Settings], and says how tokens are made, listed, tried and deleted
-// ([TokenAPI]). [Tokens] and [TokenConfig] do the rest. provider/grafana is the
-// shortest.
+// A provider describes its [System], whose connections [ConnectionKind] puts into
+// rota.yaml, and says how tokens are made, listed, tried and deleted ([TokenAPI]).
+// [Connection], [Tokens] and [TokenConfig] do the rest. provider/grafana is the shortest.
 package httpapi

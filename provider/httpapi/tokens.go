@@ -46,8 +46,7 @@ type TokenAPI interface {
 // Tokens issues the tokens of one name in an account, whose system shows when each was
 // last used. Each rotation makes a second one, so the previous one stays valid meanwhile.
 //
-// A system that can switch tokens off embeds it, and adds the two methods of
-// [rota.Deactivator].
+// If they can be switched off and on again, use [SwitchableTokens].
 type Tokens struct {
 	Connection *Connection
 	API        TokenAPI
@@ -57,9 +56,8 @@ type Tokens struct {
 	ExpiresAfter time.Duration
 	// Properties are the issuer's traits.
 	Properties rota.Traits
-	// Reversible says that tokens can be switched off, and that an active one isn't
-	// deleted.
-	Reversible bool
+
+	switchable bool // so an active one isn't deleted
 }
 
 var (
@@ -121,7 +119,7 @@ func (t *Tokens) Delete(ctx context.Context, r rota.RetireRequest) error {
 	switch _, ours := t.Names.Has(has.Name); {
 	case !ours: // the list doesn't show it, so it would be taken for gone
 		return t.Connection.Refuse(op, "set name back to what the token is called, or delete it at "+t.Connection.system.Name+" once nobody uses it", fmt.Errorf("it's called %q", provider.Said(has.Name)))
-	case t.Reversible && has.Active:
+	case t.switchable && has.Active:
 		return t.Connection.Refuse(op, "let Rota deactivate it first", fmt.Errorf("it's active: %w", rota.ErrConflict))
 	}
 	if err = t.API.Delete(ctx, op, r.CredentialID); errors.Is(err, rota.ErrNotFound) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -34,13 +35,12 @@ type TokenServer struct {
 	now    func() time.Time
 	denied bool
 	tokens []*ServedToken
-	ids    int64
+	made   int
 }
 
 // ServedToken is a token of a [TokenServer].
 type ServedToken struct {
-	Number               int64 // from 1
-	ID                   string
+	ID                   string // a number
 	Account, Name, Value string
 	Created              time.Time
 	Expires, Used        time.Time // zero for never
@@ -140,9 +140,9 @@ func (s *TokenServer) Make(account, name, prefix string, expires time.Time, deta
 	if slices.ContainsFunc(s.tokens, func(t *ServedToken) bool { return t.Account == account && t.Name == name }) {
 		return ServedToken{}, false
 	}
-	s.ids++
+	s.made++
 	t := &ServedToken{
-		Number: s.ids, ID: strings.ToLower(rand.Text()), Account: account, Name: name, Value: prefix + rand.Text(),
+		ID: strconv.Itoa(s.made), Account: account, Name: name, Value: prefix + rand.Text(),
 		Created: s.now().UTC().Truncate(time.Second), Expires: expires, Details: details,
 	}
 	s.tokens = append(s.tokens, t)
@@ -162,28 +162,49 @@ func (s *TokenServer) Tokens(account string) []ServedToken {
 	return all
 }
 
-// Change changes the account's token for which is reports true, and reports whether
-// there's one.
-func (s *TokenServer) Change(account string, is func(ServedToken) bool, change func(*ServedToken)) bool {
+// Change changes one of the account's tokens, and reports whether there's such a one.
+func (s *TokenServer) Change(account, id string, change func(*ServedToken)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range s.tokens {
-		if t.Account == account && is(*t) {
-			change(t)
-			return true
-		}
+	i := s.index(account, id)
+	if i >= 0 {
+		change(s.tokens[i])
 	}
-	return false
+	return i >= 0
 }
 
-// Remove removes the account's token for which is reports true, and reports whether
-// there was one.
-func (s *TokenServer) Remove(account string, is func(ServedToken) bool) bool {
+// Remove removes one of the account's tokens, and reports whether there was such a one.
+func (s *TokenServer) Remove(account, id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := len(s.tokens)
-	s.tokens = slices.DeleteFunc(s.tokens, func(t *ServedToken) bool { return t.Account == account && is(*t) })
-	return len(s.tokens) < before
+	i := s.index(account, id)
+	if i >= 0 {
+		s.tokens = slices.Delete(s.tokens, i, i+1)
+	}
+	return i >= 0
+}
+
+func (s *TokenServer) index(account, id string) int {
+	return slices.IndexFunc(s.tokens, func(t *ServedToken) bool { return t.Account == account && t.ID == id })
+}
+
+// Expired reports whether a token's time is over.
+func (s *TokenServer) Expired(t ServedToken) bool {
+	return !t.Expires.IsZero() && !s.Now().Before(t.Expires)
+}
+
+// TimeOrNull is a time as JSON has it, null for zero.
+func TimeOrNull(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}
+
+// WriteJSON writes an answer.
+func WriteJSON(w http.ResponseWriter, status int, v any) {
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
 }
 
 // Accepts reports whether a value is let in.
