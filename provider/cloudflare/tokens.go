@@ -82,7 +82,7 @@ type token struct {
 }
 
 func (t token) token() httpapi.Token {
-	return httpapi.Token{ID: t.ID, Name: t.Name, Value: t.Value, Active: t.Status == "active", Created: t.Issued, Expires: t.Expires, Used: t.Used}
+	return httpapi.Token{ID: t.ID, Name: t.Name, Value: t.Value, Active: t.Status == "active", Created: t.Issued, Expires: t.Expires, Used: httpapi.LastUse{At: t.Used, Recorded: true}}
 }
 
 // Create implements [httpapi.TokenAPI].

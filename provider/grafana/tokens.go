@@ -71,10 +71,11 @@ func number(id int64) string {
 // List implements [httpapi.TokenAPI]. It has no pages.
 func (a api) List(ctx context.Context, op string) ([]httpapi.Token, error) {
 	var list []struct {
-		ID                              int64
-		Name                            string
-		Created, Expiration, LastUsedAt time.Time
-		HasExpired, IsRevoked           bool
+		ID                    int64
+		Name                  string
+		Created, Expiration   time.Time
+		LastUsedAt            httpapi.LastUse
+		HasExpired, IsRevoked bool
 	}
 	err := a.Do(ctx, httpapi.Request{Op: op, Method: "GET", Path: a.path(), Needs: needRead}, &list)
 	var all []httpapi.Token

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,9 +25,23 @@ type Token struct {
 	Value string
 	// Active tokens are let in.
 	Active bool
-	// Created, Expires and Used are the system's times; zero if it doesn't say, if the
-	// token never expires, and if it was never used.
-	Created, Expires, Used time.Time
+	// Created and Expires are the system's times; zero if it doesn't say, and if the
+	// token never expires.
+	Created, Expires time.Time
+	Used             LastUse
+}
+
+// LastUse is when a token was last used, as JSON has it: null for never, and missing if
+// the system doesn't record it, which must not be taken for never.
+type LastUse struct {
+	At       time.Time // zero for never
+	Recorded bool
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (u *LastUse) UnmarshalJSON(text []byte) error {
+	u.Recorded = true
+	return json.Unmarshal(text, &u.At)
 }
 
 // TokenAPI is how a system's tokens of one account are made, listed, tried and deleted.
@@ -43,8 +58,7 @@ type TokenAPI interface {
 	Delete(ctx context.Context, op, id string) error
 }
 
-// Tokens issues the tokens of one name in an account, whose system shows when each was
-// last used. Each rotation makes a second one, so the previous one stays valid meanwhile.
+// Tokens issues the tokens of one name in an account. Each rotation makes a second one, so the previous one stays valid meanwhile.
 //
 // If they can be switched off and on again, use [SwitchableTokens].
 type Tokens struct {
@@ -161,7 +175,10 @@ func (t *Tokens) LastUsed(ctx context.Context, credentialID string) (rota.Use, e
 	if err != nil {
 		return rota.Use{}, err
 	}
-	return rota.Use{Evidence: rota.EvidenceRecorded, At: t.Connection.Here(has.Used)}, nil
+	if !has.Used.Recorded {
+		return rota.Use{Detail: "this " + t.Connection.system.Name + " doesn't show when a token was last used"}, nil
+	}
+	return rota.Use{Evidence: rota.EvidenceRecorded, At: t.Connection.Here(has.Used.At)}, nil
 }
 
 // Preflight implements [rota.Preflighter]. Where everybody is let in, logging in proves
