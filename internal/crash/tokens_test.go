@@ -2,6 +2,7 @@ package crash
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -89,9 +90,14 @@ func (a apiTokens) op(r *http.Request) string {
 	case r.Method == http.MethodPost:
 		return "create"
 	case r.Method == http.MethodPut:
-		return "deactivate"
+		if body, _ := io.ReadAll(r.Body); strings.Contains(string(body), `"disabled"`) {
+			return "deactivate"
+		}
+		return "reactivate"
 	case r.Method == http.MethodDelete:
 		return "delete"
+	case strings.HasSuffix(r.URL.Path, "/tokens"):
+		return "list"
 	}
-	return "list"
+	return "look"
 }

@@ -59,15 +59,16 @@ func (a api) call(ctx context.Context, q httpapi.Request, result any, more ...st
 	q.Path = httpapi.Path(append([]string{"accounts", a.Account, "tokens"}, more...)...)
 	q.Needs = needs
 	var answer struct {
-		Result json.RawMessage
-		Info   struct {
+		Success bool
+		Result  json.RawMessage
+		Info    struct {
 			Pages int `json:"total_pages"`
 		} `json:"result_info"`
 	}
 	if err := a.Do(ctx, q, &answer); err != nil {
 		return 0, err
 	}
-	if json.Unmarshal(answer.Result, result) != nil {
+	if !answer.Success || string(answer.Result) == "null" || json.Unmarshal(answer.Result, result) != nil {
 		return 0, a.Unreadable(q.Op)
 	}
 	return answer.Info.Pages, nil

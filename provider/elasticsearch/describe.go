@@ -67,11 +67,7 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 	if c.Username.IsSet() != c.Password.IsSet() || !c.Username.IsSet() && !c.TLSCert.IsSet() {
 		v.Problem(c.At, "", "username and password, or tls_cert and tls_key", "nothing says how to log in")
 	}
-	if text, plain := c.URL.Literal(); plain && text != "" {
-		if _, err := provider.ParseAddress(text, exampleURL); err != nil {
-			v.Error(c.URL.At, "url", err)
-		}
-	}
+	c.product.system().CheckURL(v, c.URL)
 }
 
 // Open implements [provider.ConnectionConfig].
@@ -85,12 +81,7 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 
 // Scope implements [provider.Scoper].
 func (c *connectionConfig) Scope(k *provider.Known) string {
-	text, known := k.Text(c.URL)
-	place := provider.ScopeOf(text)
-	if !known || place == "" {
-		return ""
-	}
-	return kindElasticsearch + "\x00" + place
+	return Elasticsearch.system().Scope(k, c.URL) // whichever product is said to be there
 }
 
 // keyConfig is what both issuers' part of rota.yaml has in common.

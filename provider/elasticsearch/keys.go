@@ -2,17 +2,16 @@ package elasticsearch
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/provider/httpapi"
 )
 
 // The fields of a key's credential.
@@ -94,23 +93,15 @@ func (k *APIKeys) Complete(c rota.Credential) rota.Credential {
 	return rota.NewCredential(fields)
 }
 
-// marked is the end of a key's name: a version's id, or what makes the name unique,
-// which OpenSearch wants it to be.
-var marked = regexp.MustCompile(`^-(?:((?:rota-)?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})|[A-Z2-7]{26})$`)
-
 // Create implements [rota.Issuer]. The version's id is in the new key's name: should
 // the answer be lost, the list tells whose it is.
 func (k *APIKeys) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
-	end := r.Version
-	if !marked.MatchString("-" + end) { // such as a request's own token: the list wouldn't show it
-		end = rand.Text()
-	}
-	made, err := k.Connection.create(ctx, "create "+k.what(), k.KeyName+"-"+end, k)
+	made, err := k.Connection.create(ctx, "create "+k.what(), k.names().New(r.Version), k)
 	if err != nil {
 		return rota.Credential{}, err
 	}
 	if made.id == "" || made.value == "" {
-		return rota.Credential{}, k.Connection.refuse("create "+k.what(), "check what's in front of the cluster", errUnreadable)
+		return rota.Credential{}, k.Connection.Refuse("create "+k.what(), "check what's in front of the cluster", httpapi.ErrUnreadable)
 	}
 	return k.Connection.product.credential(made.id, made.value), nil
 }
@@ -123,10 +114,10 @@ func (k *APIKeys) Test(ctx context.Context, r rota.TestRequest) error {
 	id, value := r.Credential.Field(FieldID), r.Credential.Field(FieldAPIKey)
 	op := "log in with API key " + id
 	if id == "" || value == "" {
-		return k.Connection.refuse(op, "give the key's id and value", errors.New("the credential isn't an API key"))
+		return k.Connection.Refuse(op, "give the key's id and value", errors.New("the credential isn't an API key"))
 	}
 	if encoded := r.Credential.Field(FieldEncoded); encoded != "" && encoded != k.Connection.product.credential(id, value).Field(FieldEncoded) {
-		return &rota.Error{System: k.Connection.system(), Connection: k.Connection.name, Op: op, Class: rota.ClassWait, Err: fmt.Errorf("its encoded form is another key's: %w", rota.ErrRefused)}
+		return &rota.Error{System: k.Connection.System(), Connection: k.Connection.Name(), Op: op, Class: rota.ClassWait, Err: fmt.Errorf("its encoded form is another key's: %w", rota.ErrRefused)}
 	}
 	return rota.Sanitize(k.Connection.logIn(ctx, op, id, value), r.Credential)
 }
@@ -139,22 +130,21 @@ func (k *APIKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(keys, func(x apiKey) bool { return x.id == r.CredentialID && !x.off })
-	if i >= 0 && !k.isNamed(keys[i].name) { // the list doesn't show it, so it would be taken for gone
-		return k.Connection.refuse(op, "set name back to what the key is called, or invalidate it once nobody uses it", fmt.Errorf("it's called %q", provider.Said(keys[i].name)))
+	i := slices.IndexFunc(keys, func(x apiKey) bool {
+		_, ours := k.names().Has(x.name)
+		return x.id == r.CredentialID && !x.off && !ours
+	})
+	if i >= 0 { // the list doesn't show it, so it would be taken for gone
+		return k.Connection.Refuse(op, "set name back to what the key is called, or invalidate it once nobody uses it", fmt.Errorf("it's called %q", provider.Said(keys[i].name)))
 	}
 	err = k.Connection.invalidate(ctx, op, r.CredentialID)
 	if errors.Is(err, rota.ErrNotFound) { // what answers so isn't the cluster, so the key isn't gone
-		return k.Connection.refuse(op, "check that the url of connection "+k.Connection.name+" leads to the cluster", errors.New("what answers there knows no API keys"))
+		return k.Connection.Refuse(op, "check that the url of connection "+k.Connection.Name()+" leads to the cluster", errors.New("what answers there knows no API keys"))
 	}
 	return err
 }
 
-// isNamed reports whether a key has the issuer's name.
-func (k *APIKeys) isNamed(name string) bool {
-	end, ours := strings.CutPrefix(name, k.KeyName)
-	return ours && (end == "" || marked.MatchString(end))
-}
+func (k *APIKeys) names() httpapi.Names { return httpapi.Names(k.KeyName) }
 
 // List implements [rota.Lister]: the valid keys of that name.
 func (k *APIKeys) List(ctx context.Context) ([]rota.Issued, error) {
@@ -164,15 +154,10 @@ func (k *APIKeys) List(ctx context.Context) ([]rota.Issued, error) {
 	}
 	var issued []rota.Issued
 	for _, x := range keys {
-		mark := marked.FindStringSubmatch(strings.TrimPrefix(x.name, k.KeyName))
-		if !k.isNamed(x.name) || x.off || !x.expires.IsZero() && !k.Connection.now().Before(x.expires) {
-			continue
+		mark, ours := k.names().Has(x.name)
+		if ours && !x.off && (x.expires.IsZero() || k.Connection.Now().Before(x.expires)) {
+			issued = append(issued, rota.Issued{ID: x.id, Active: true, CreatedAt: x.created, ExpiresAt: x.expires, Mark: mark})
 		}
-		i := rota.Issued{ID: x.id, Active: true, CreatedAt: x.created, ExpiresAt: x.expires}
-		if mark != nil {
-			i.Mark = mark[1]
-		}
-		issued = append(issued, i)
 	}
 	return issued, nil
 }
@@ -183,7 +168,7 @@ func (k *APIKeys) Preflight(ctx context.Context) []rota.Finding {
 	r, err := c.root(ctx)
 	if err == nil && (r.Version.Distribution == "opensearch") != (c.product == OpenSearch) {
 		other := map[Product]string{Elasticsearch: "opensearch_api_key, over a connection of the kind opensearch", OpenSearch: "elasticsearch_api_key, over a connection of the kind elasticsearch"}[c.product]
-		err = c.refuse("look at the cluster", "use "+other, fmt.Errorf("it isn't %s", c.product))
+		err = c.Refuse("look at the cluster", "use "+other, fmt.Errorf("it isn't %s", c.product))
 	}
 	findings := []rota.Finding{provider.Found("log in to "+string(c.product), strings.TrimSpace(string(c.product)+" "+provider.Said(r.Version.Number)), err)}
 	if err != nil {
@@ -212,15 +197,15 @@ func (c *Connection) mayCreate(ctx context.Context) rota.Finding {
 	var has struct {
 		All bool `json:"has_all_requested"`
 	}
-	err := c.do(ctx, request{op: check, method: "GET", path: "/_security/_authenticate"}, &me)
+	err := c.Do(ctx, httpapi.Request{Op: check, Method: "GET", Path: "/_security/_authenticate"}, &me)
 	if err == nil && me.Type == "api_key" {
-		err = c.refuse(check, "a user's name and password: a key that another key makes may do nothing", errors.New("the connection logs in with an API key"))
+		err = c.Refuse(check, "a user's name and password: a key that another key makes may do nothing", errors.New("the connection logs in with an API key"))
 	}
 	if err == nil {
-		err = c.do(ctx, request{op: check, method: "POST", path: "/_security/user/_has_privileges", body: map[string]any{"cluster": []string{"manage_own_api_key"}}}, &has)
+		err = c.Do(ctx, httpapi.Request{Op: check, Method: "POST", Path: "/_security/user/_has_privileges", Body: map[string]any{"cluster": []string{"manage_own_api_key"}}}, &has)
 	}
 	if err == nil && !has.All {
-		err = c.refuse(check, fmt.Sprintf("give the user of connection %s %s", c.name, needOwnKeys), errors.New("it isn't allowed"))
+		err = c.Refuse(check, fmt.Sprintf("give the user of connection %s %s", c.Name(), needOwnKeys), errors.New("it isn't allowed"))
 	}
 	return provider.Found(check, "", err)
 }
@@ -232,7 +217,7 @@ func (c *Connection) refusesWrong(ctx context.Context) rota.Finding {
 	err := c.logIn(ctx, check, "rota-no-such-key", "none")
 	switch {
 	case err == nil:
-		err = c.refuse(check, "turn anonymous access off, or see what's in front of the cluster", errors.New("it was let in"))
+		err = c.Refuse(check, "turn anonymous access off, or see what's in front of the cluster", errors.New("it was let in"))
 	case errors.Is(err, rota.ErrRefused):
 		err = nil
 	}

@@ -2,12 +2,12 @@ package elasticsearch_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +21,7 @@ import (
 	"github.com/rota-dev/rota/app"
 	"github.com/rota-dev/rota/provider/elasticsearch"
 	"github.com/rota-dev/rota/provider/elasticsearch/elasticsearchtest"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 const version = "rota-0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -129,54 +130,31 @@ func TestOnlyItsOwnValidKeysAreListed(t *testing.T) {
 	}
 }
 
-func TestWhatGoesWrongIsNamed(t *testing.T) {
+func TestErrorsSayWhatToDo(t *testing.T) {
 	for _, product := range products {
-		for _, c := range []struct {
-			name  string
-			spoil func(t *testing.T, server *elasticsearchtest.Server, cfg *elasticsearch.Config)
-			want  string // in the error and its remedies
-		}{
-			{"wrong password", func(_ *testing.T, _ *elasticsearchtest.Server, cfg *elasticsearch.Config) {
-				cfg.Password = "wrong-canary-3Mz8"
-			}, "valid username and password"},
-			{"no permission", func(_ *testing.T, s *elasticsearchtest.Server, _ *elasticsearch.Config) { s.Deny("/api") }, map[elasticsearch.Product]string{elasticsearch.Elasticsearch: "manage_own_api_key", elasticsearch.OpenSearch: "security/api_token"}[product]},
-			{"unreachable", func(_ *testing.T, s *elasticsearchtest.Server, _ *elasticsearch.Config) { s.Close() }, "check that this machine reaches 127.0.0.1"},
-			{"overloaded", func(_ *testing.T, s *elasticsearchtest.Server, _ *elasticsearch.Config) {
-				s.Answer("", "/api", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
-			}, "429 Too Many Requests"},
-			{"a login page", func(_ *testing.T, s *elasticsearchtest.Server, _ *elasticsearch.Config) {
-				s.Answer("", "/api", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>Log in</html>")) })
-			}, "not to a proxy or a login page"},
-			{"a redirect", func(_ *testing.T, s *elasticsearchtest.Server, _ *elasticsearch.Config) {
-				s.Answer("", "/api", func(w http.ResponseWriter, r *http.Request) {
-					http.Redirect(w, r, "https://elsewhere.example", http.StatusFound)
-				})
-			}, "follows no redirect"},
-			{"a certificate that nobody trusts", func(t *testing.T, _ *elasticsearchtest.Server, cfg *elasticsearch.Config) {
-				tls := httptest.NewTLSServer(http.NotFoundHandler())
-				t.Cleanup(tls.Close)
-				cfg.URL = tls.URL
-			}, "set tls_ca on connection main"},
-		} {
-			t.Run(string(product)+" "+c.name, func(t *testing.T) {
-				server, _ := start(t, product)
-				cfg := elasticsearch.Config{Product: product, URL: server.URL, Username: elasticsearchtest.Username, Password: elasticsearchtest.Password}
-				c.spoil(t, server, &cfg)
-				connection, err := elasticsearch.New("main", cfg)
-				if err != nil {
-					t.Fatal(err)
-				}
-				keys := &elasticsearch.APIKeys{Connection: connection, KeyName: "orders"}
-				_, err = keys.List(t.Context())
-				text := fmt.Sprint(err, " | ", rota.RemediesOf(err))
-				if err == nil || !strings.Contains(text, c.want) || !strings.HasPrefix(text, strings.ToLower(string(product))+" main: list each API key orders") {
-					t.Errorf("%s\nwant %q", text, c.want)
-				}
-				if strings.Contains(text, "canary") {
-					t.Errorf("%s holds the password", text)
-				}
-			})
+		call := func(ctx context.Context, url, password string) error {
+			connection, err := elasticsearch.New("main", elasticsearch.Config{Product: product, URL: url, Username: elasticsearchtest.Username, Password: password})
+			if err != nil {
+				return err
+			}
+			_, err = (&elasticsearch.APIKeys{Connection: connection, KeyName: "orders"}).List(ctx)
+			return err
 		}
+		t.Run(string(product), func(t *testing.T) {
+			providertest.HTTPErrors(t, providertest.HTTPFixture{
+				System: strings.ToLower(string(product)) + " main", Secret: elasticsearchtest.Password,
+				Call: func(ctx context.Context, url string) error { return call(ctx, url, elasticsearchtest.Password) },
+			})
+			server, _ := start(t, product)
+			if err := call(t.Context(), server.URL, "wrong-canary-3Mz8"); !strings.Contains(fmt.Sprint(rota.RemediesOf(err)), "valid username and password") || strings.Contains(err.Error(), "canary") {
+				t.Errorf("a wrong password: %v, %v", err, rota.RemediesOf(err))
+			}
+			server.Deny("/api")
+			needs := map[elasticsearch.Product]string{elasticsearch.Elasticsearch: "manage_own_api_key", elasticsearch.OpenSearch: "security/api_token"}[product]
+			if err := call(t.Context(), server.URL, elasticsearchtest.Password); !strings.Contains(fmt.Sprint(rota.RemediesOf(err)), needs) {
+				t.Errorf("no permission: %v, %v", err, rota.RemediesOf(err))
+			}
+		})
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/provider/httpapi"
 )
 
 // oneOrMore is a list in JSON, or one text in place of a list.
@@ -58,7 +59,7 @@ func (c *Connection) mayGive(ctx context.Context, descriptors string) rota.Findi
 		Cluster map[string]bool
 		Index   map[string]map[string]bool
 	}
-	err := c.do(ctx, request{op: check, method: http.MethodPost, path: "/_security/user/_has_privileges", body: map[string]any{"cluster": cluster, "index": index}}, &has)
+	err := c.Do(ctx, httpapi.Request{Op: check, Method: http.MethodPost, Path: "/_security/user/_has_privileges", Body: map[string]any{"cluster": cluster, "index": index}}, &has)
 	if err != nil || has.All {
 		return provider.Found(check, "", err)
 	}
@@ -68,7 +69,7 @@ func (c *Connection) mayGive(ctx context.Context, descriptors string) rota.Findi
 			lacks = append(lacks, strings.Join(less, " and ")+" on "+name)
 		}
 	}
-	f := provider.Found(check, "", c.refuse(check, fmt.Sprintf("give the user of connection %s these privileges, or take them out of role_descriptors", c.name),
+	f := provider.Found(check, "", c.Refuse(check, fmt.Sprintf("give the user of connection %s these privileges, or take them out of role_descriptors", c.Name()),
 		errors.New("it lacks "+provider.Said(strings.Join(lacks, ", "))+", so a key doesn't get that either")))
 	f.Warning = true
 	return f

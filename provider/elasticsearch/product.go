@@ -14,6 +14,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/provider/httpapi"
 )
 
 // Product is what a cluster runs.
@@ -52,15 +53,15 @@ type apiKey struct {
 
 // create makes a key. It's never repeated here.
 func (c *Connection) create(ctx context.Context, op, name string, k *APIKeys) (apiKey, error) {
-	q := request{op: op, method: http.MethodPost, path: pathKeys, needs: c.needs()}
+	q := httpapi.Request{Op: op, Method: http.MethodPost, Path: pathKeys, Needs: c.needs()}
 	if c.product == OpenSearch {
 		body := map[string]any{"name": name, "cluster_permissions": k.ClusterPermissions, "index_permissions": k.IndexPermissions}
 		if k.ExpiresAfter > 0 {
 			body["duration_seconds"] = int64(k.ExpiresAfter / time.Second)
 		}
-		q.path, q.body = pathTokens, body
+		q.Path, q.Body = pathTokens, body
 		var made struct{ ID, Token string }
-		err := c.do(ctx, q, &made)
+		err := c.Do(ctx, q, &made)
 		return apiKey{id: made.ID, value: made.Token}, err
 	}
 	body := map[string]any{"name": name}
@@ -70,34 +71,34 @@ func (c *Connection) create(ctx context.Context, op, name string, k *APIKeys) (a
 	if k.ExpiresAfter > 0 {
 		body["expiration"] = strconv.FormatInt(int64(k.ExpiresAfter/time.Second), 10) + "s"
 	}
-	q.body = body
+	q.Body = body
 	var made struct {
 		ID     string
 		APIKey string `json:"api_key"`
 	}
-	err := c.do(ctx, q, &made)
+	err := c.Do(ctx, q, &made)
 	return apiKey{id: made.ID, value: made.APIKey}, err
 }
 
 // list lists the keys whose name begins with one, and of OpenSearch all.
 func (c *Connection) list(ctx context.Context, op, name string) ([]apiKey, error) {
-	q := request{op: op, method: http.MethodGet, path: pathKeys, needs: c.needs()}
+	q := httpapi.Request{Op: op, Method: http.MethodGet, Path: pathKeys, Needs: c.needs()}
 	if c.product == OpenSearch {
-		q.path = pathTokens
+		q.Path = pathTokens
 		var found []struct {
 			ID, Name string
 			Issued   millis `json:"iat"`
 			Expires  millis `json:"expires_at"`
 			Revoked  millis `json:"revoked_at"`
 		}
-		err := c.do(ctx, q, &found)
+		err := c.Do(ctx, q, &found)
 		var keys []apiKey
 		for _, f := range found {
 			keys = append(keys, apiKey{id: f.ID, name: f.Name, created: f.Issued.time(), expires: f.Expires.time(), off: f.Revoked != 0})
 		}
 		return keys, err
 	}
-	q.query = url.Values{"owner": {"true"}, "name": {name + "*"}}
+	q.Query = url.Values{"owner": {"true"}, "name": {name + "*"}}
 	var found struct {
 		Keys *[]struct {
 			ID, Name    string
@@ -106,7 +107,7 @@ func (c *Connection) list(ctx context.Context, op, name string) ([]apiKey, error
 			Invalidated bool
 		} `json:"api_keys"`
 	}
-	err := c.do(ctx, q, &found)
+	err := c.Do(ctx, q, &found)
 	if errors.Is(err, rota.ErrNotFound) && c.answers(ctx) {
 		return nil, nil // as some releases say that there's none
 	}
@@ -114,7 +115,7 @@ func (c *Connection) list(ctx context.Context, op, name string) ([]apiKey, error
 		return nil, err
 	}
 	if found.Keys == nil {
-		return nil, c.refuse(op, "check that the url of connection "+c.name+" leads to Elasticsearch", errUnreadable)
+		return nil, c.Refuse(op, "check that the url of connection "+c.Name()+" leads to Elasticsearch", httpapi.ErrUnreadable)
 	}
 	var keys []apiKey
 	for _, f := range *found.Keys {
@@ -126,7 +127,7 @@ func (c *Connection) list(ctx context.Context, op, name string) ([]apiKey, error
 // answers reports whether the cluster has API keys and knows Rota's login.
 func (c *Connection) answers(ctx context.Context) bool {
 	var me struct{ Username string }
-	err := c.do(ctx, request{op: "log in", method: http.MethodGet, path: "/_security/_authenticate"}, &me)
+	err := c.Do(ctx, httpapi.Request{Op: "log in", Method: http.MethodGet, Path: "/_security/_authenticate"}, &me)
 	return err == nil && me.Username != ""
 }
 
@@ -146,7 +147,7 @@ func (c *Connection) logIn(ctx context.Context, op, id, value string) error {
 		// A key may do nothing but what it was made for. Not being allowed to look at
 		// the cluster shows as well that it's known.
 		var r json.RawMessage
-		err := c.do(ctx, request{op: op, method: http.MethodGet, path: "/", key: value}, &r)
+		err := c.Do(ctx, httpapi.Request{Op: op, Method: http.MethodGet, Path: "/", As: "ApiKey " + value}, &r)
 		if provider.StatusOf(err) == http.StatusForbidden {
 			return nil
 		}
@@ -156,12 +157,12 @@ func (c *Connection) logIn(ctx context.Context, op, id, value string) error {
 		Type string               `json:"authentication_type"`
 		Key  *struct{ ID string } `json:"api_key"`
 	}
-	q := request{op: op, method: http.MethodGet, path: "/_security/_authenticate", key: base64.StdEncoding.EncodeToString([]byte(id + ":" + value))}
-	if err := c.do(ctx, q, &me); err != nil {
+	q := httpapi.Request{Op: op, Method: http.MethodGet, Path: "/_security/_authenticate", As: "ApiKey " + base64.StdEncoding.EncodeToString([]byte(id+":"+value))}
+	if err := c.Do(ctx, q, &me); err != nil {
 		return err
 	}
 	if me.Type != "api_key" || me.Key != nil && me.Key.ID != id {
-		return c.refuse(op, "check what's in front of the cluster: it logs in with something else", fmt.Errorf("it's logged in by %q", provider.Said(me.Type)))
+		return c.Refuse(op, "check what's in front of the cluster: it logs in with something else", fmt.Errorf("it's logged in by %q", provider.Said(me.Type)))
 	}
 	return nil
 }
@@ -170,7 +171,7 @@ func (c *Connection) logIn(ctx context.Context, op, id, value string) error {
 func (c *Connection) invalidate(ctx context.Context, op, id string) error {
 	if c.product == OpenSearch {
 		var done json.RawMessage
-		err := c.do(ctx, request{op: op, method: http.MethodDelete, path: pathTokens + "/" + url.PathEscape(id), needs: needTokens}, &done)
+		err := c.Do(ctx, httpapi.Request{Op: op, Method: http.MethodDelete, Path: pathTokens + "/" + url.PathEscape(id), Needs: needTokens}, &done)
 		if err == nil || rota.ClassOf(err) != rota.ClassStop {
 			return err
 		}
@@ -186,7 +187,7 @@ func (c *Connection) invalidate(ctx context.Context, op, id string) error {
 		Before []string          `json:"previously_invalidated_api_keys"`
 		Errors []json.RawMessage `json:"error_details"`
 	}
-	err := c.do(ctx, request{op: op, method: http.MethodDelete, path: pathKeys, body: map[string]any{"ids": []string{id}, "owner": true}, needs: needOwnKeys}, &done)
+	err := c.Do(ctx, httpapi.Request{Op: op, Method: http.MethodDelete, Path: pathKeys, Body: map[string]any{"ids": []string{id}, "owner": true}, Needs: needOwnKeys}, &done)
 	switch {
 	case errors.Is(err, rota.ErrNotFound) && c.answers(ctx):
 		return nil
@@ -195,7 +196,7 @@ func (c *Connection) invalidate(ctx context.Context, op, id string) error {
 	case slices.Contains(done.Now, id), slices.Contains(done.Before, id):
 		return nil
 	case len(done.Errors) > 0:
-		return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassWait, Err: errors.New("a node couldn't do it: " + messageOf(slices.Concat([]byte(`{"error":`), done.Errors[0], []byte(`}`))))}
+		return &rota.Error{System: c.System(), Connection: c.Name(), Op: op, Class: rota.ClassWait, Err: errors.New("a node couldn't do it: " + messageOf(slices.Concat([]byte(`{"error":`), done.Errors[0], []byte(`}`))))}
 	}
 	return c.gone(ctx, op, id)
 }
@@ -209,20 +210,20 @@ func (c *Connection) gone(ctx context.Context, op, id string) error {
 			Invalidated  bool
 		} `json:"api_keys"`
 	}
-	q := request{op: op, method: http.MethodGet, path: pathKeys, query: url.Values{"id": {id}}}
-	err := c.do(ctx, q, &found)
+	q := httpapi.Request{Op: op, Method: http.MethodGet, Path: pathKeys, Query: url.Values{"id": {id}}}
+	err := c.Do(ctx, q, &found)
 	switch {
 	case errors.Is(err, rota.ErrNotFound) && c.answers(ctx):
 		return nil
 	case provider.StatusOf(err) == http.StatusForbidden:
-		return c.refuse(op, "give the user of connection "+c.name+" the cluster privilege read_security, so that Rota sees whose it is; or the user back that it had when the key was made",
+		return c.Refuse(op, "give the user of connection "+c.Name()+" the cluster privilege read_security, so that Rota sees whose it is; or the user back that it had when the key was made",
 			errors.New("no key of Rota's user has this id, and Rota may not see whether another user's has"))
 	case err != nil:
 		return err
 	}
 	for _, k := range found.Keys {
 		if k.ID == id && !k.Invalidated {
-			return c.refuse(op, "invalidate it once nobody uses it, or give connection "+c.name+" the user back that made it", fmt.Errorf("the key is user %q's, and still valid", provider.Said(k.Username)))
+			return c.Refuse(op, "invalidate it once nobody uses it, or give connection "+c.Name()+" the user back that made it", fmt.Errorf("the key is user %q's, and still valid", provider.Said(k.Username)))
 		}
 	}
 	return nil

@@ -44,7 +44,7 @@ func Path(segments ...string) string {
 }
 
 // Do makes one request, and never a second. Its answer's JSON goes into out, unless
-// that's nil. A 404 is [rota.ErrNotFound], a 409 [rota.ErrConflict], and a 401 for a
+// that's nil; null is no answer. A 404 is [rota.ErrNotFound], a 409 [rota.ErrConflict], and a 401 for a
 // credential that's tried [rota.ErrRefused].
 func (c *Connection) Do(ctx context.Context, q Request, out any) error {
 	r, err := c.request(ctx, q)
@@ -70,7 +70,7 @@ func (c *Connection) Do(ctx context.Context, q Request, out any) error {
 	case err != nil && provider.TimedOut(err):
 		provider.Unanswered(e, err, c.system.Name, c.url.Host, "url")
 		return e
-	case err != nil, out != nil && json.Unmarshal(text, out) != nil:
+	case err != nil, out != nil && (json.Unmarshal(text, out) != nil || string(bytes.TrimSpace(text)) == "null"):
 		return c.Unreadable(q.Op)
 	}
 	return nil

@@ -124,7 +124,7 @@ func (t *Tokens) Test(ctx context.Context, r rota.TestRequest) error {
 func (t *Tokens) Delete(ctx context.Context, r rota.RetireRequest) error {
 	op := "delete " + t.What()
 	has, err := t.find(ctx, op, r.CredentialID)
-	if errors.Is(err, rota.ErrNotFound) && provider.StatusOf(err) == 0 {
+	if isGone(err) {
 		return nil // gone already, as it should be
 	}
 	if err != nil {
@@ -136,13 +136,22 @@ func (t *Tokens) Delete(ctx context.Context, r rota.RetireRequest) error {
 	case t.switchable && has.Active:
 		return t.Connection.Refuse(op, "let Rota deactivate it first", fmt.Errorf("it's active: %w", rota.ErrConflict))
 	}
-	if err = t.API.Delete(ctx, op, r.CredentialID); errors.Is(err, rota.ErrNotFound) {
-		return nil
+	err = t.API.Delete(ctx, op, r.CredentialID)
+	if errors.Is(err, rota.ErrNotFound) { // a proxy may say so, too: the list knows
+		if _, findErr := t.find(ctx, op, r.CredentialID); isGone(findErr) {
+			return nil
+		}
 	}
 	return err
 }
 
-// find is the account's token with an id. An error that it's not found has no status.
+// isGone reports whether find says that a token isn't in the list, and not that there's
+// no list.
+func isGone(err error) bool {
+	return errors.Is(err, rota.ErrNotFound) && provider.StatusOf(err) == 0
+}
+
+// find is the account's token with an id.
 func (t *Tokens) find(ctx context.Context, op, id string) (Token, error) {
 	list, err := t.API.List(ctx, op)
 	if err != nil {
