@@ -1,6 +1,11 @@
 package provider
 
-import "net/netip"
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"syscall"
+)
 
 // reserved are the networks that are neither private by their name nor public:
 // IANA's special-purpose registries for IPv4 and IPv6, IPv4 addresses wrapped
@@ -33,4 +38,17 @@ func PublicAddress(a netip.Addr) bool {
 		}
 	}
 	return true
+}
+
+// ErrPrivate means that an address isn't on the public internet.
+var ErrPrivate = errors.New("its address is on a private network or on this machine")
+
+// PublicOnly is a [net.Dialer]'s ControlContext that only allows connections to public
+// addresses, so that a URL can't reach what only Rota can reach. It's asked after the
+// lookup: what a name resolves to may change in between.
+func PublicOnly(_ context.Context, _, address string, _ syscall.RawConn) error {
+	if to, err := netip.ParseAddrPort(address); err != nil || !PublicAddress(to.Addr()) {
+		return ErrPrivate
+	}
+	return nil
 }

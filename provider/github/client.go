@@ -15,6 +15,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/provider/httpapi"
 )
 
 const (
@@ -158,27 +159,15 @@ func (c *Connection) call(ctx context.Context, a access, op, method, path string
 	return resp, c.fail(op, a, resp, err)
 }
 
-// pages calls list for each page until there is none, at most maxPages times.
+// pages calls list for each page until there is none.
 func pages[T any](list func(api.ListOptions) ([]T, *api.Response, error)) ([]T, error) {
-	var all []T
-	for page := 1; page <= maxPages; {
+	return httpapi.Pages(func(page int) ([]T, int, error) {
 		part, resp, err := list(api.ListOptions{Page: page, PerPage: perPage})
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		all = append(all, part...)
-		if resp.NextPage <= page {
-			return all, nil
-		}
-		page = resp.NextPage
-	}
-	return nil, errTooMany
+		return part, resp.NextPage, nil
+	})
 }
 
-// The pages that are read of a list, and the entries of each.
-const (
-	maxPages = 50
-	perPage  = 100
-)
-
-var errTooMany = fmt.Errorf("GitHub lists more than %d entries", maxPages*perPage)
+const perPage = 100 // entries of a list

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/provider/httpapi"
 )
 
 const (
@@ -56,7 +57,7 @@ func (c *Connection) fail(op string, a access, resp *api.Response, err error) er
 	case isMoved:
 		e.Class, e.Err = rota.ClassStop, &provider.Answer{Status: moved.StatusCode}
 		e.Remedies = rota.Outside("write the url, the owner and the repository as they are now: GitHub redirects to another")
-	case errors.Is(err, errTooMany):
+	case errors.Is(err, httpapi.ErrTooMany):
 		e.Class, e.Err = rota.ClassStop, err
 	case errors.Is(err, errUnreadable), resp != nil && resp.Response != nil && !errors.Is(err, context.Canceled):
 		// GitHub answered, but not as documented. What it said isn't shown: it may

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/provider/httpapi"
 )
 
 const (
@@ -104,30 +105,18 @@ func (c *Connection) system() string { return "gitlab " + c.name }
 // with makes a request end with its context.
 func with(ctx context.Context) api.RequestOptionFunc { return api.WithContext(ctx) }
 
-// pages calls list for each page until there is none, at most maxPages times.
+// pages calls list for each page until there is none.
 func pages[T any](list func(page int64) ([]T, *api.Response, error)) ([]T, error) {
-	var all []T
-	for page := int64(1); page <= maxPages; {
-		part, resp, err := list(page)
+	return httpapi.Pages(func(page int) ([]T, int, error) {
+		part, resp, err := list(int64(page))
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		all = append(all, part...)
-		if resp.NextPage <= page {
-			return all, nil
-		}
-		page = resp.NextPage
-	}
-	return nil, errTooMany
+		return part, int(resp.NextPage), nil
+	})
 }
 
-// The pages that are read of a list, and the entries of each.
-const (
-	maxPages = 50
-	perPage  = 100
-)
-
-var errTooMany = fmt.Errorf("GitLab lists more than %d entries", maxPages*perPage)
+const perPage = 100 // entries of a list
 
 // DefaultBranch is that of a project, given by its path or number.
 func (c *Connection) DefaultBranch(ctx context.Context, project string) (string, error) {

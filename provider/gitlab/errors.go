@@ -12,6 +12,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/provider/httpapi"
 )
 
 // need is what Rota's token must be allowed for a call, for people.
@@ -49,7 +50,7 @@ func (c *Connection) fail(op string, n need, resp *api.Response, err error) erro
 	switch {
 	case errors.Is(err, api.ErrNotFound):
 		c.answered(e, http.StatusNotFound, "", n, nil)
-	case errors.Is(err, errTooMany):
+	case errors.Is(err, httpapi.ErrTooMany):
 		e.Class, e.Err = rota.ClassStop, err
 	case resp != nil && resp.Response != nil, syntax, form:
 		// GitLab answered, but not as documented. What it said isn't shown: it may

@@ -10,11 +10,9 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -73,13 +71,7 @@ func New(name string, cfg Config) (*Connection, error) {
 	}
 	dialer := &net.Dialer{Timeout: c.cfg.Timeout}
 	if !cfg.AllowPrivate {
-		// After the lookup: what a name resolves to may change in between.
-		dialer.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
-			if to, err := netip.ParseAddrPort(address); err != nil || !provider.PublicAddress(to.Addr()) {
-				return errPrivate
-			}
-			return nil
-		}
+		dialer.ControlContext = provider.PublicOnly
 	}
 	c.client = &http.Client{
 		Transport: &http.Transport{

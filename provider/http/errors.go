@@ -14,9 +14,6 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// errPrivate means that an address isn't on the public internet.
-var errPrivate = errors.New("its address is on a private network or on this machine")
-
 // fail is a classified error.
 func (c *Connection) fail(op string, class rota.Class, err error, remedies []rota.Remedy) error {
 	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: class, Err: err, Remedies: remedies}
@@ -48,8 +45,8 @@ func (c *Connection) unreached(ctx context.Context, k call, err error) error {
 	_, dns := errors.AsType[*net.DNSError](err)
 	operation, dial := errors.AsType[*net.OpError](err)
 	switch {
-	case errors.Is(err, errPrivate):
-		class, text, remedies = rota.ClassStop, errPrivate.Error(), rota.Outside("allow_private: true for connection "+c.name+", if that is meant")
+	case errors.Is(err, provider.ErrPrivate):
+		class, text, remedies = rota.ClassStop, provider.ErrPrivate.Error(), rota.Outside("allow_private: true for connection "+c.name+", if that is meant")
 	case ctx.Err() != nil:
 		return c.fail(k.op, class, fmt.Errorf("no response in time: %w", ctx.Err()), remedies)
 	case provider.Untrusted(err):

@@ -151,9 +151,17 @@ func isGone(err error) bool {
 	return errors.Is(err, rota.ErrNotFound) && provider.StatusOf(err) == 0
 }
 
+func (t *Tokens) list(ctx context.Context, op string) ([]Token, error) {
+	list, err := t.API.List(ctx, op)
+	if errors.Is(err, ErrTooMany) {
+		err = t.Connection.Refuse(op, "delete tokens that nobody needs: Rota has to see all of them", err)
+	}
+	return list, err
+}
+
 // find is the account's token with an id.
 func (t *Tokens) find(ctx context.Context, op, id string) (Token, error) {
-	list, err := t.API.List(ctx, op)
+	list, err := t.list(ctx, op)
 	if err != nil {
 		return Token{}, err
 	}
@@ -166,7 +174,7 @@ func (t *Tokens) find(ctx context.Context, op, id string) (Token, error) {
 
 // List implements [rota.Lister]: the tokens of these names that haven't expired.
 func (t *Tokens) List(ctx context.Context) ([]rota.Issued, error) {
-	list, err := t.API.List(ctx, "list each "+t.What())
+	list, err := t.list(ctx, "list each "+t.What())
 	var issued []rota.Issued
 	for _, x := range list {
 		mark, ours := t.Names.Has(x.Name)

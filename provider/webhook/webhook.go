@@ -12,10 +12,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -81,9 +79,7 @@ func New(c Config) (rota.Notifier, error) {
 	}
 	dialer := &net.Dialer{Timeout: c.Timeout}
 	if !c.AllowPrivate {
-		// Here, and not before the lookup: what a name resolves to may
-		// change in between.
-		dialer.ControlContext = publicOnly
+		dialer.ControlContext = provider.PublicOnly
 	}
 	transport := &http.Transport{
 		DialContext: dialer.DialContext, TLSHandshakeTimeout: c.Timeout,
@@ -93,22 +89,6 @@ func New(c Config) (rota.Notifier, error) {
 		Transport: transport, Timeout: c.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
-}
-
-// errPrivate means that an address isn't on the public internet.
-var errPrivate = errors.New("its address is on a private network or on this machine")
-
-// publicOnly only allows connections to public addresses: the receiver's URL
-// must not reach what only Rota can reach.
-func publicOnly(_ context.Context, _, address string, _ syscall.RawConn) error {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return errPrivate
-	}
-	if !provider.PublicAddress(at.Addr()) {
-		return errPrivate
-	}
-	return nil
 }
 
 // Name implements [rota.Notifier].
@@ -153,8 +133,8 @@ func status(a *http.Response) string {
 
 // unreachable says why there was no response, without the address.
 func unreachable(err error) error {
-	if errors.Is(err, errPrivate) {
-		return rota.WithRemedies(errPrivate, rota.Configure("", "allow_private: true, if that is meant"))
+	if errors.Is(err, provider.ErrPrivate) {
+		return rota.WithRemedies(provider.ErrPrivate, rota.Configure("", "allow_private: true, if that is meant"))
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("no response in time: %w", context.DeadlineExceeded)
@@ -184,7 +164,7 @@ func (h *hook) Preflight(ctx context.Context) []rota.Finding {
 	}
 	for _, a := range addresses {
 		if !h.AllowPrivate && !provider.PublicAddress(a) {
-			return []rota.Finding{{Check: check, Detail: errPrivate.Error(), Remedies: rota.Outside("allow_private: true, if that is meant")}}
+			return []rota.Finding{{Check: check, Detail: provider.ErrPrivate.Error(), Remedies: rota.Outside("allow_private: true, if that is meant")}}
 		}
 	}
 	return []rota.Finding{{OK: true, Check: check, Detail: "its name resolves; the first event will show whether it accepts events"}}
