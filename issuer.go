@@ -118,6 +118,10 @@ type CreateRequest struct {
 	// the issuer's [Traits] say so: the current one, or one whose value was lost with
 	// an answer. "" if there's none. Create must change no other.
 	Replaces string
+	// Anew means that a person asked for a new value. An issuer that shows the one in
+	// force ([Traits].Readable) then makes another one, even if that isn't the current
+	// one anymore: it may be the one that leaked.
+	Anew bool
 }
 
 // SetRequest names the credential to make valid.

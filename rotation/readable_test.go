@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/memory"
@@ -31,7 +32,7 @@ func (k *kept) now() rota.Credential {
 
 func (k *kept) Create(_ context.Context, r rota.CreateRequest) (rota.Credential, error) {
 	k.asked = r
-	if !r.Current.IsZero() && !r.Current.Equal(k.now()) {
+	if !r.Current.IsZero() && !r.Anew && !r.Current.Equal(k.now()) {
 		return k.now(), nil
 	}
 	k.made++
@@ -150,6 +151,35 @@ func TestALostValueIsReadInsteadOfMadeAgain(t *testing.T) {
 	b.inUse(t, k)
 	if k.made != 2 {
 		t.Errorf("%d made", k.made)
+	}
+}
+
+// The one in force may be the one that leaked: whoever asks for a rotation once gets a
+// value that nobody has seen.
+func TestARotationThatAPersonAsksForMakesANewValue(t *testing.T) {
+	for name, ask := range map[string]func(*bench, *testing.T){
+		"by a command": func(b *bench, t *testing.T) { b.advance(t, rotation.Options{Force: rota.StepCreate}) },
+		"by a request": func(b *bench, t *testing.T) {
+			if err := b.ask(t, "rota-asked"); err != nil {
+				t.Fatal(err)
+			}
+			b.advance(t, rotation.Options{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, k := newKept(t)
+			b.now = b.now.Add(time.Hour)
+			k.value++ // which Rota hasn't noticed yet
+			leaked := k.now()
+			ask(b, t)
+			b.inUse(t, k)
+			if k.now().Equal(leaked) || k.made != 2 {
+				t.Errorf("%d made, and the one that leaked is in force: %t", k.made, k.now().Equal(leaked))
+			}
+			if result := b.next(t); k.made != 2 || result.Last.Hold != rotation.HoldNone {
+				t.Errorf("then %d made: %+v", k.made, result.Last)
+			}
+		})
 	}
 }
 

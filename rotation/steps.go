@@ -65,7 +65,7 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 // version that the credential is for.
 func (t *turn) createRequest(ctx context.Context, version string) (rota.CreateRequest, error) {
 	t.lost = t.view().isLost()
-	r := rota.CreateRequest{Version: version, Taken: t.view().taken(), Replaces: t.view().replaces()}
+	r := rota.CreateRequest{Version: version, Taken: t.view().taken(), Replaces: t.view().replaces(), Anew: t.asked.step == rota.StepCreate}
 	var err error
 	current := t.seen.holder(rota.LabelCurrent)
 	if r.Current, err = t.inUse(ctx, current); !r.Current.IsZero() {

@@ -89,10 +89,11 @@ const clockSlack = 2 * time.Second
 
 // Create implements [rota.Issuer]. If Vault's password isn't the current one's, Vault
 // has rotated it already: by itself, or because Rota asked and the answer was lost.
-// Then that's the new one. Not so if it's from before the current one: Vault was
+// Then that's the new one, unless a person asked for a new value, because the one in force
+// may be the one that leaked; and unless it's from before the current one: then Vault was
 // restored from a snapshot, and the database doesn't take what it went back to.
 func (s *StaticRole) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
-	if !r.Current.IsZero() {
+	if !r.Current.IsZero() && !r.Anew {
 		now, err := s.read(ctx)
 		if err != nil {
 			return rota.Credential{}, err

@@ -158,6 +158,12 @@ func suiteStaticRoles(t *testing.T, b Backend) {
 			t.Error("it was rotated again")
 		}
 		b.logsIn(t, second, true)
+		// A person may have asked because that one leaked.
+		third, err := s.Create(t.Context(), rota.CreateRequest{Current: first, Anew: true})
+		if err != nil || proxy.Writes() != before+1 || third.Equal(second) {
+			t.Errorf("asked for a new one, it rotated %d times (%v)", proxy.Writes()-before, err)
+		}
+		b.logsIn(t, third, true)
 	})
 	t.Run("what Vault went back to is replaced", func(t *testing.T) {
 		s, _ := issuer(t)
