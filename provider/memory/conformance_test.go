@@ -104,14 +104,18 @@ func TestTokensKeepTheContract(t *testing.T) {
 }
 
 func TestSessionsKeepTheContract(t *testing.T) {
-	providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
-		options, clock, inject := faulty("issuer")
-		return providertest.IssuerFixture{
-			Issuer: memory.NewSessions(memory.SessionsOptions{Options: options, RefusedLogins: 2}), Inject: inject,
-			Polling: providertest.Polling{Tick: clock.Tick}, UnknownID: "ASIAUNKNOWN",
-			PublicFields: []string{rota.FieldExpiration}, Expire: func(*testing.T) { clock.Advance(time.Hour) },
-		}
-	})
+	for name, revocable := range map[string]bool{"that only expire": false, "that can be revoked": true} {
+		t.Run(name, func(t *testing.T) {
+			providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
+				options, clock, inject := faulty("issuer")
+				return providertest.IssuerFixture{
+					Issuer: memory.NewSessions(memory.SessionsOptions{Options: options, RefusedLogins: 2, Revocable: revocable}), Inject: inject,
+					Polling: providertest.Polling{Tick: clock.Tick}, UnknownID: "ASIAUNKNOWN",
+					PublicFields: []string{rota.FieldExpiration}, Expire: func(*testing.T) { clock.Advance(time.Hour) },
+				}
+			})
+		})
+	}
 }
 
 func TestPasswordKeepsTheContract(t *testing.T) {
@@ -137,6 +141,67 @@ func TestAlternatingKeepsTheContract(t *testing.T) {
 			},
 		}
 	})
+}
+
+func TestReplacingKeepsTheContract(t *testing.T) {
+	providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
+		options, clock, inject := faulty("issuer")
+		tokens := memory.NewReplacing(memory.ReplacingOptions{Options: options, RefusedLogins: 2, ListLag: 10 * time.Second})
+		return providertest.IssuerFixture{
+			Issuer: tokens, Inject: inject, Polling: providertest.Polling{Tick: clock.Tick}, UnknownID: "TUNKNOWN",
+			First: tokens.Plant,
+			Use: func(t *testing.T, c rota.Credential) {
+				if !tokens.Login(c) {
+					t.Error("a consumer can't log in")
+				}
+			},
+		}
+	})
+}
+
+func TestKeepingKeepsTheContract(t *testing.T) {
+	providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
+		options, clock, inject := faulty("issuer")
+		return providertest.IssuerFixture{Issuer: memory.NewKeeping("app", memory.KeepingOptions{Options: options}), Inject: inject, Polling: providertest.Polling{Tick: clock.Tick}}
+	})
+}
+
+func TestHashedKeepsTheContract(t *testing.T) {
+	providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
+		options, clock, inject := faulty("issuer")
+		account := memory.NewHashed("app", memory.RolesOptions{Options: options, RefusedLogins: 2, Accept: noSpace})
+		return providertest.IssuerFixture{
+			Issuer: account, Inject: inject, Polling: providertest.Polling{Tick: clock.Tick}, UnknownID: "app:nothing", Rejected: withSpace,
+			Use: func(t *testing.T, c rota.Credential) {
+				if !account.Connect(c) {
+					t.Error("a consumer can't connect")
+				}
+			},
+		}
+	})
+}
+
+func TestHashedNamesOnlyWhatThisProcessHasSeen(t *testing.T) {
+	account := memory.NewHashed("app", memory.RolesOptions{})
+	c := account.Plant("by hand")
+	names := func() string {
+		list, err := account.List(t.Context())
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%v, %v", list, err)
+		}
+		return list[0].ID
+	}
+	if got := names(); !strings.HasPrefix(got, "app:unknown-") {
+		t.Errorf("before anyone has shown it the password, the list says %s", got)
+	}
+	id := account.CredentialID(c)
+	if got := names(); got != id {
+		t.Errorf("after that, it says %s instead of %s", got, id)
+	}
+	account.Forget()
+	if got := names(); got == id {
+		t.Errorf("a new process says %s", got)
+	}
 }
 
 func noSpace(password string) error {

@@ -17,6 +17,8 @@ type SessionsOptions struct {
 	// RefusedLogins is how many logins with a new key fail before it has
 	// propagated everywhere.
 	RefusedLogins int
+	// Revocable means that a session can be ended before it expires, as Vault's leases.
+	Revocable bool
 }
 
 // Sessions issues the temporary keys of one role as STS does. It chooses the
@@ -46,7 +48,7 @@ func NewSessions(o SessionsOptions) *Sessions {
 
 // Traits returns the traits set by the options.
 func (s *Sessions) Traits() rota.Traits {
-	return rota.Traits{Kind: "session key", IssuerChooses: true, TestSuccesses: 3, Lifetime: s.options.Lifetime}
+	return rota.Traits{Kind: "session key", IssuerChooses: true, TestSuccesses: 3, Lifetime: s.options.Lifetime, Revocable: s.options.Revocable}
 }
 
 // CredentialID returns the key's id.
@@ -109,9 +111,30 @@ func (s *Sessions) login(c rota.Credential) bool {
 	return s.keys[i].logins > s.options.RefusedLogins
 }
 
-// Delete is a no-op: sessions expire on their own.
-func (s *Sessions) Delete(ctx context.Context, _ rota.RetireRequest) error {
-	return s.do(ctx, "issuer.delete", func(Fault) error { return nil })
+// Delete is a no-op unless sessions can be revoked: they expire on their own.
+func (s *Sessions) Delete(ctx context.Context, r rota.RetireRequest) error {
+	return s.do(ctx, "issuer.delete", func(Fault) error {
+		if s.options.Revocable {
+			s.end(r.CredentialID)
+		}
+		return nil
+	})
+}
+
+// end ends a session. The caller holds the lock.
+func (s *Sessions) end(id string) {
+	n := len(s.keys)
+	s.keys = slices.DeleteFunc(s.keys, func(k *session) bool { return k.id == id })
+	if len(s.keys) < n {
+		s.made = append(s.made, id)
+	}
+}
+
+// Revoke ends a session as somebody else would, without faults.
+func (s *Sessions) Revoke(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end(id)
 }
 
 // Login simulates a consumer logging in with the credential, and reports
