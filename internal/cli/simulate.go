@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) simulateCommand() *cobra.Command {
-	o := simulate.Options{Days: 800, Secrets: 6, Seed: 1}
+	o := simulate.Options{Days: 800, Secrets: 8, Seed: 1}
 	seeds := 8
 	var mutant string
 	c := &cobra.Command{

@@ -41,7 +41,7 @@ func (s *subject) addConsumers() {
 		case s.keys != nil && s.chance(0.2):
 			// A laggard, protected only by its visible use.
 			c.reread, c.login = s.policy.RotateEvery/2, s.during(2*time.Hour, 6*time.Hour)
-		case s.alt != nil && s.chance(0.3):
+		case s.connects() != nil && s.chance(0.3):
 			c.reread, c.session = s.policy.RotateEvery/2, true
 		default:
 			c.reread = s.during(min(time.Hour, overlap/2), overlap*9/10)
@@ -93,21 +93,21 @@ func (s *subject) takeUp(c *consumer) {
 	s.checkWhole(version, credential)
 	changed := c.version != version
 	c.version, c.credential, c.takenAt = version, credential, s.now
-	if s.alt == nil || !c.session || !changed {
+	if s.connects() == nil || !c.session || !changed {
 		return
 	}
 	if c.connected != "" {
-		s.alt.Disconnect(c.connected)
+		s.connects().Disconnect(c.connected)
 		c.connected = ""
 	}
-	if s.alt.Connect(credential) {
+	if s.connects().Connect(credential) {
 		c.connected = s.issuer.CredentialID(credential)
 	}
 }
 
 func (s *subject) loginOf(c *consumer) {
 	s.probe(c)
-	if c.session && c.connected == "" && s.alt.Connect(c.credential) {
+	if c.session && c.connected == "" && s.connects().Connect(c.credential) {
 		c.connected = s.issuer.CredentialID(c.credential)
 	}
 	s.at(s.now.Add(c.login), "login", func(context.Context) { s.loginOf(c) })
@@ -119,6 +119,7 @@ func (s *subject) probe(c *consumer) {
 		return
 	}
 	s.w.result.Logins++
+	s.checkGap()
 	if s.issuer.Login(c.credential) {
 		return
 	}

@@ -28,12 +28,15 @@ func (s *subject) deadEnd() {
 	if s.keys != nil || s.alt != nil {
 		ends = append(ends, s.deactivateAll, s.deleteAll, s.deactivateAll, s.deleteAll, s.deactivateCurrent, s.deleteCurrent, s.deletePending)
 	}
+	if s.hashed != nil || s.only != nil || s.traits.Revocable {
+		ends = append(ends, s.deleteCurrent, s.deletePending, s.deleteAll)
+	}
 	if s.alt != nil {
 		ends = append(ends, s.turnOnPeer, s.turnOnPeer, s.turnOnPeer, s.changeRole)
 	}
 	s.people.blows++
 	end := ends[s.rng.IntN(len(ends))]
-	if s.pass != nil && s.rare.Float64() < 0.3 {
+	if s.changes() && s.rare.Float64() < 0.3 {
 		end = s.changePassword
 	}
 	if (s.keys != nil || s.alt != nil) && s.rare.Float64() < 0.1 {
@@ -102,6 +105,10 @@ func (s *subject) switchOff(id string) {
 
 func (s *subject) remove(id string) {
 	s.switchOff(id)
+	if s.hashed != nil {
+		s.hashed.Discard(id)
+		return
+	}
 	_ = s.issuer.Delete(context.Background(), rota.RetireRequest{CredentialID: id})
 }
 
@@ -229,6 +236,9 @@ var permissions = []string{"issuer.list", "issuer.create", "issuer.last_used", "
 // denySomething revokes a permission until a person grants it again.
 func (s *subject) denySomething() {
 	op := permissions[s.rng.IntN(len(permissions))]
+	if (s.kept != nil || s.hashed != nil) && s.chance(0.1) {
+		op = "issuer.tell"
+	}
 	s.did("denied")
 	s.note("denied", op, "")
 	s.denied[op] = true

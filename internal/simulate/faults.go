@@ -160,6 +160,9 @@ func (s *subject) late(c memory.Call) memory.Fault {
 			}
 		})
 	}
+	if r := s.truth.creating; c.Op == "issuer.create" && (s.only != nil || s.kept != nil) {
+		s.at(s.now.Add(callTimeout+s.during(time.Second, 20*time.Second)), "late create", func(ctx context.Context) { s.lateCreate(ctx, r) })
+	}
 	return memory.Fault{Delay: 2 * callTimeout}
 }
 

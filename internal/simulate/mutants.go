@@ -15,6 +15,9 @@ type hooks struct {
 	plan     planner
 	keys     func(keyIssuer) rota.Issuer
 	issuer   func(rota.Issuer) rota.Issuer
+	only     func(tokenIssuer) rota.Issuer // of credentials that end the one before
+	kept     func(tellingIssuer) rota.Issuer
+	hashed   func(hashedIssuer) rota.Issuer
 	store    func(rota.Store) rota.Store
 	journal  func(rotation.Journal) rotation.Journal
 	alert    func(rotation.Journal) rotation.Journal
@@ -30,6 +33,27 @@ func (h *hooks) wrapKeys(i keyIssuer) rota.Issuer {
 		return i
 	}
 	return h.keys(i)
+}
+
+func (h *hooks) wrapOnly(i tokenIssuer) rota.Issuer {
+	if h.only == nil {
+		return i
+	}
+	return h.only(i)
+}
+
+func (h *hooks) wrapKept(i tellingIssuer) rota.Issuer {
+	if h.kept == nil {
+		return i
+	}
+	return h.kept(i)
+}
+
+func (h *hooks) wrapHashed(i hashedIssuer) rota.Issuer {
+	if h.hashed == nil {
+		return i
+	}
+	return h.hashed(i)
 }
 
 func (h *hooks) wrapIssuer(i rota.Issuer) rota.Issuer            { return wrap(h.issuer, i) }

@@ -362,11 +362,19 @@ func (s *subject) atOutside(ctx context.Context, r rota.Remedy) outcome {
 		if r.Object == s.idOf(rota.LabelCurrent) && s.isUsed(r.Object) && !s.disturbedSince(s.truth.savedAt) {
 			s.violate(15, "the remedy is to %s %s, which is in use", r.Verb, r.Object)
 		}
-		if off == nil {
+		id := r.Object
+		if s.hashed != nil {
+			id = s.hashed.Resolve(id)
+		}
+		if off == nil && (s.hashed == nil || r.Verb != rota.VerbDelete) {
 			return impossible
 		}
-		if s.isUsed(r.Object) {
+		if s.isUsed(id) {
 			return waits
+		}
+		if s.hashed != nil {
+			s.hashed.Discard(id)
+			return carriedOut
 		}
 		_ = off.Deactivate(ctx, object) // it might already be gone
 		if r.Verb == rota.VerbDelete {

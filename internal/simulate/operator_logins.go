@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
@@ -49,10 +50,18 @@ func (s *subject) inUse() (rota.Credential, bool) {
 	if made := s.people.made; !made.IsZero() && s.logsIn(made) {
 		return made, true
 	}
+	if s.kept != nil { // which shows it
+		return s.kept.Now(), true
+	}
 	if s.keys != nil || s.temp != nil {
 		return rota.Credential{}, false
 	}
-	return s.newByHand(), true // no one knows a role's password, so a person sets a new one
+	made := s.newByHand() // no one knows a role's password, so a person sets a new one
+	if s.only != nil {
+		s.logsIn(made)
+		s.spend(time.Minute) // until it shows everywhere
+	}
+	return made, true
 }
 
 // adopt is an adoption by a person, either of the store's current credential or

@@ -17,7 +17,7 @@ type Options struct {
 	// Days is the length of the simulated time. Defaults to 400.
 	Days int
 	// Secrets is how many secrets are simulated at the same time. Defaults to
-	// 6.
+	// 8, which has every kind of issuer within a few seeds.
 	Secrets int
 	// Seed determines everything random.
 	Seed uint64
@@ -33,7 +33,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.Days = cmp.Or(o.Days, 400)
-	o.Secrets = cmp.Or(o.Secrets, 6)
+	o.Secrets = cmp.Or(o.Secrets, 8)
 	o.Faults = cmp.Or(o.Faults, 0.02)
 	return o
 }

@@ -22,6 +22,9 @@ type people struct {
 
 // startPeople schedules people's first actions.
 func (s *subject) startPeople() {
+	if s.only != nil {
+		s.people.made = s.only.Plant() // the first one is made by hand
+	}
 	if s.chance(0.3) {
 		s.quietly(func() { s.putByHand(s.newByHand()) })
 	}
@@ -140,7 +143,7 @@ func (s *subject) ask(ctx context.Context) {
 // wish records what a person permits by asking for a new credential.
 func (s *subject) wish() {
 	s.truth.personPassword = false // it can be replaced
-	if s.temp != nil {
+	if s.temp != nil || s.only != nil || s.kept != nil {
 		s.truth.given = s.truth.current
 	}
 }
@@ -169,6 +172,10 @@ func (s *subject) loseFolder(context.Context) {
 
 // plantKey makes a key by hand, if there is a free slot.
 func (s *subject) plantKey() {
+	if s.hashed != nil {
+		s.addByHand()
+		return
+	}
 	if s.keys == nil || len(s.keys.Keys()) >= s.traits.Limit || s.doubtful() {
 		return
 	}
@@ -198,8 +205,9 @@ func (s *subject) newByHand() rota.Credential {
 	case s.keys != nil && len(s.keys.Keys()) < s.traits.Limit && !s.doubtful():
 		s.people.made = s.keys.Plant()
 	case s.pass != nil:
-		s.truth.personPassword = true
-		s.people.made = s.pass.Plant("app", password)
+		s.plant(password)
+	case s.kept != nil, s.hashed != nil, s.only != nil && !s.doubtful():
+		s.plant(password)
 	case s.alt != nil && s.operator.busy:
 		s.people.made = s.alt.Plant(cmp.Or(s.idOf(rota.LabelCurrent), "app_a"), password)
 	default:
@@ -270,13 +278,13 @@ func (s *subject) plantPending() {
 
 // changePassword changes a password on the server and tells no one.
 func (s *subject) changePassword() {
-	if s.pass == nil || s.truth.current == "" || s.truth.foreign[s.truth.current] {
+	if !s.changes() || s.truth.current == "" || s.truth.foreign[s.truth.current] {
 		return
 	}
 	s.did("foreign password")
 	s.people.versions++
-	s.people.made = s.pass.Plant("app", fmt.Sprintf("made by hand %s %d", s.name, s.people.versions))
-	s.truth.personPassword, s.truth.personBroke, s.truth.brokeAt = true, true, s.now
+	s.plant(fmt.Sprintf("made by hand %s %d", s.name, s.people.versions))
+	s.truth.personBroke, s.truth.brokeAt = true, s.now
 }
 
 // complain reports whether users complain that they can't log in. They give Rota

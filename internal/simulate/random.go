@@ -70,6 +70,10 @@ func (s *subject) randomIssuer(o memory.Options) {
 		s.issuer = s.temp
 		return
 	}
+	if s.i%rareOneIn >= rareOneIn-2 {
+		s.rareIssuer(o, refused)
+		return
+	}
 	switch s.rng.IntN(4) {
 	case 0:
 		s.pass = memory.NewPassword("app", memory.RolesOptions{Options: o, RefusedLogins: refused, Accept: s.accept})

@@ -30,7 +30,7 @@ func (s *subject) checkDeactivate(id string) {
 // checkMine checks rule 3: Rota only retires credentials that it made or
 // adopted, and only if the store still has them or they were never served.
 func (s *subject) checkMine(id, what string) bool {
-	if s.keys == nil {
+	if s.keys == nil && (s.hashed == nil || !s.exists(id)) {
 		return true
 	}
 	if !s.truth.mine[id] {
@@ -96,6 +96,7 @@ func (s *subject) checkUnused(k *worker, id string) {
 	quiet := s.policy.WithDefaults().UnusedFor - tolerance
 	u, asked := k.answers[id]
 	switch {
+	case u.Ambiguous && k.force == rota.StepDelete: // only the person who asks can know
 	case !asked || u.Evidence == rota.EvidenceUnknown:
 		s.violate(4, "%s would be retired, but the issuer has not said whether it is used", id)
 	case u.Evidence == rota.EvidenceRecorded && !u.At.IsZero() && s.now.Sub(u.At) < quiet:
@@ -109,7 +110,11 @@ func (s *subject) checkUnused(k *worker, id string) {
 // delete.
 func (s *subject) checkDelete(id string) {
 	k := s.worker
-	if k == nil || !s.checkMine(id, "delete") || !s.traits.Overlap() {
+	if k == nil || !s.checkMine(id, "delete") {
+		return
+	}
+	if !s.traits.Overlap() {
+		s.checkDeleteOnly(id)
 		return
 	}
 	if s.traits.Lifetime > 0 && id != s.idOf(rota.LabelPrevious) {
@@ -120,6 +125,10 @@ func (s *subject) checkDelete(id string) {
 	}
 	if s.active(id) && s.tokens {
 		s.checkDeleteActive(k, id)
+		return
+	}
+	if s.active(id) && s.traits.Revocable {
+		s.checkRevoke(k, id)
 		return
 	}
 	if s.active(id) {
@@ -162,7 +171,7 @@ func (s *subject) dueAt() (time.Time, bool) {
 		return c.ExpiresAt().Add(s.policy.RotateEvery - s.traits.Lifetime), true
 	}
 	i := slices.IndexFunc(s.issuer.Keys(), func(i rota.Issued) bool { return i.ID == s.idOf(rota.LabelCurrent) })
-	if s.keys != nil && i >= 0 {
+	if (s.keys != nil || s.only != nil) && i >= 0 {
 		return s.policy.Window.Open(s.issuer.Keys()[i].CreatedAt.Add(s.policy.RotateEvery)), true
 	}
 	if at, ok := s.truth.createdAt[s.truth.current]; ok {
@@ -176,7 +185,11 @@ func (s *subject) checkIssuer(k *worker, e memory.Effect) {
 	switch {
 	case e.Op == "issuer.create" && s.traits.IssuerChooses:
 		s.checkIntent(e.ID)
-		s.checkDue(k)
+		s.checkTakesOver(k)
+		s.checkMadeOnce(k)
+		if s.only == nil { // which has been asked before the call, as that ends the current one
+			s.checkDue(k)
+		}
 	case e.Op == "issuer.set":
 		s.checkDurable()
 		if s.truth.personPassword && k.force != rota.StepCreate && !k.hasBegun("", "rollback") && !s.isAsked() {
@@ -203,7 +216,7 @@ func (s *subject) checkIntent(id string) {
 // orphans returns the keys that Rota made but no labeled version holds, except
 // one given key and those that people are to blame for.
 func (s *subject) orphans(but string) []string {
-	if s.keys == nil {
+	if s.keys == nil && s.only == nil {
 		return nil
 	}
 	var out []string
@@ -225,12 +238,15 @@ func (s *subject) checkDurable() {
 	s.violate(2, "a password was set that is not in the store")
 }
 
-// checkDue checks rule 7: finished work isn't repeated, so nothing is created
-// early.
-func (s *subject) checkDue(k *worker) {
+// checkMadeOnce checks rule 7: finished work isn't repeated.
+func (s *subject) checkMadeOnce(k *worker) {
 	if k.made++; k.made > 1 {
 		s.violate(7, "%s made credentials twice in one turn", k.holder)
 	}
+}
+
+// checkDue checks rule 7: nothing is created early.
+func (s *subject) checkDue(k *worker) {
 	if due, ok := s.dueAt(); ok && k.force == rota.StepNone && s.now.Before(due.Add(-tolerance)) {
 		s.violate(7, "a new credential is made, though the current one is due at %s only", stamp(due))
 	}
@@ -264,7 +280,7 @@ func (s *subject) isDead(version string) bool {
 	var err error
 	s.quietly(func() { c, err = s.store.Get(context.Background(), rota.GetRequest{Version: version}) })
 	id := s.issuer.CredentialID(c)
-	return err == nil && (id == "" || (s.keys != nil || s.alt != nil) && !s.active(id))
+	return err == nil && (id == "" || (s.keys != nil || s.alt != nil || s.only != nil || s.hashed != nil) && !s.active(id))
 }
 
 // checkPut checks rule 10: a new version doesn't displace another one.
@@ -276,6 +292,7 @@ func (s *subject) checkPut(k *worker, id string) {
 	if t.pending == "" || t.pending == id || t.pending == t.current || k.command == "adopt" {
 		t.pendingValue = c
 		if !s.traits.IssuerChooses && k.command != "adopt" {
+			s.checkMadeOnce(k)
 			s.checkDue(k)
 		}
 		return

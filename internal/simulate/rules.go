@@ -33,16 +33,18 @@ type truth struct {
 	abandoned map[string]bool
 
 	inHand    rota.Credential // the credential of the call in flight
-	current   string          // the version with AWSCURRENT
-	pending   string          // the version with AWSPENDING
-	delivered []string        // the version on each target
-	reloaded  []string        // the version each reloader's consumers run on
+	creating  rota.CreateRequest
+	current   string   // the version with AWSCURRENT
+	pending   string   // the version with AWSPENDING
+	delivered []string // the version on each target
+	reloaded  []string // the version each reloader's consumers run on
 	servedAt  time.Time
 	served    string
 	// currentSince is when AWSCURRENT last moved.
 	currentSince time.Time
 	lostAt       time.Time // when the data folder was last lost
-	gap          bool      // without overlap: set, but not yet picked up everywhere
+	gap          bool      // without overlap: set or made, but not yet picked up everywhere
+	gapSince     time.Time
 	issuerAt     time.Time
 
 	pendingValue   rota.Credential
@@ -147,10 +149,10 @@ func (s *subject) follow(e memory.Effect) {
 	switch e.Op {
 	case "issuer.create":
 		if s.worker != nil {
-			t.mine[e.ID] = true
+			s.made(e.ID)
 		}
 	case "issuer.set":
-		t.gap = t.gap || !s.traits.Overlap()
+		s.opensGap()
 		delete(t.offAt, e.ID)
 		t.mine[e.ID], t.personPassword = true, false
 	case "issuer.deactivate":
@@ -163,6 +165,8 @@ func (s *subject) follow(e memory.Effect) {
 		t.delivered[i] = e.ID
 	case "store.move":
 		s.followMove(e)
+	case "store.put":
+		s.followPut(e.ID)
 	}
 	s.followServed()
 }
@@ -194,7 +198,7 @@ func (s *subject) followMove(e memory.Effect) {
 	}
 	if version, ok := isLabel(e.ID, rota.LabelAdoptedPrevious); ok && version != "" {
 		_, c, _ := s.store.Read(rota.LabelAdoptedPrevious)
-		if !s.labelled(s.issuer.CredentialID(c)) || s.keys != nil && !s.exists(s.issuer.CredentialID(c)) {
+		if !s.labelled(s.issuer.CredentialID(c)) || (s.keys != nil || s.hashed != nil && t.foreign[version]) && !s.exists(s.issuer.CredentialID(c)) {
 			s.violate(3, "version %s was adopted as the previous one, and nobody knows what it holds", version)
 		}
 		delete(t.foreign, version)

@@ -133,7 +133,7 @@ const driftKnown = rota.Day + time.Hour
 func (s *subject) checkDrift() {
 	t := &s.truth
 	version, c, ok := s.store.Read(rota.LabelCurrent)
-	if !ok || s.pass == nil && s.alt == nil || t.foreign[version] || t.broken[version] || t.pending != "" || s.logsIn(c) {
+	if !ok || s.keys != nil || s.temp != nil || t.foreign[version] || t.broken[version] || t.pending != "" || s.logsIn(c) {
 		t.driftSince = time.Time{}
 		return
 	}
@@ -148,5 +148,8 @@ func (s *subject) checkDrift() {
 	}
 	if fine && s.now.Sub(t.driftSince) > driftKnown {
 		s.violate(13, "the current credential hasn't been in force since %s, and nobody was told", stamp(t.driftSince))
+	}
+	if s.kept != nil && t.progress.Status.Hold == rotation.HoldDrifted && s.now.Sub(t.driftSince) > driftKnown {
+		s.violate(13, "the issuer shows the credential in force, and it's held since %s instead of taken over", stamp(t.driftSince))
 	}
 }

@@ -32,11 +32,14 @@ type subject struct {
 	queue []event
 	seq   int
 
-	keys    *memory.AccessKeys // exactly one of these four is the issuer
-	tokens  bool               // Rota can't deactivate the keys; people can
+	keys    *memory.AccessKeys // exactly one of these seven is the issuer
+	tokens  bool               // Rota can't deactivate what there is; people can
 	pass    *memory.Password
 	alt     *memory.Alternating
 	temp    *memory.Sessions
+	only    *memory.Replacing
+	kept    *memory.Keeping
+	hashed  *memory.Hashed
 	issuer  authority
 	store   *memory.Store
 	journal *memory.Journal

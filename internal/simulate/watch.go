@@ -19,6 +19,14 @@ type keyIssuer interface {
 // for what the effects alone don't show, and then in a mutant.
 func (s *subject) watched() rota.Issuer {
 	switch {
+	case s.hashed != nil:
+		hashed := &watchedKeys{watchedPlain{s, s.hashed}, fullHashed{s.hashed}}
+		return s.w.hooks.wrapHashed(&watchedHashed{watchedTokens{hashed.watchedPlain, hashed, hashed}, s.hashed})
+	case s.only != nil:
+		only := &watchedKeys{watchedPlain{s, s.only}, fullReplacing{s.only}}
+		return s.w.hooks.wrapOnly(&watchedTokens{only.watchedPlain, only, only})
+	case s.kept != nil:
+		return s.w.hooks.wrapKept(&watchedKept{watchedPlain{s, s.kept}, s.kept})
 	case s.tokens:
 		keys := &watchedKeys{watchedPlain{s, s.keys}, s.keys}
 		return &watchedTokens{keys.watchedPlain, keys, keys}
@@ -40,6 +48,8 @@ type watchedPlain struct {
 }
 
 func (i *watchedPlain) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	i.s.checkReplaces(r)
+	i.s.truth.creating = r
 	c, err := i.Issuer.Create(ctx, r)
 	if errors.Is(err, rota.ErrLimit) {
 		i.s.checkLimit()

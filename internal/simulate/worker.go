@@ -141,6 +141,9 @@ func (s *subject) work(ctx context.Context, command string, force rota.Step, f f
 	}()
 	s.w.result.Turns++
 	s.note("turn", command, string(force))
+	if s.hashed != nil && command != "takeover" && s.chance(0.5) {
+		s.hashed.Forget() // it's a new process
+	}
 	res, err = f(&rotation.Rotator{
 		Journal: s.w.hooks.wrapJournal(&ledger{s: s, k: k}), Now: s.rotaClock, NewID: s.newID, Plan: s.w.hooks.plan,
 		Holder: k.holder, CallTimeout: callTimeout, LeaseTTL: leaseTTL, Report: s.report,

@@ -57,6 +57,14 @@ func (h *Hashed) CredentialID(c rota.Credential) string {
 	return h.id(c.Field(rota.FieldPassword))
 }
 
+// ID is CredentialID without remembering anything.
+func (h *Hashed) ID(c rota.Credential) string {
+	if c.Field(rota.FieldUsername) == "" || c.Field(rota.FieldPassword) == "" {
+		return ""
+	}
+	return h.id(c.Field(rota.FieldPassword))
+}
+
 func (h *Hashed) id(password string) string { return h.account + ":" + value(password, 0)[:8] }
 
 // name is how a list names a hash. The caller holds the lock.
@@ -254,6 +262,29 @@ func (h *Hashed) Plant(password string) rota.Credential {
 	h.hashes = h.hashes[min(len(h.hashes), 1):]
 	h.add(password)
 	return rota.NewCredential(map[string]string{rota.FieldUsername: h.account, rota.FieldPassword: password})
+}
+
+// Add adds a password as an administrator would, without faults, if there's a place.
+func (h *Hashed) Add(password string) (c rota.Credential, added bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.hashes) >= maxHashes {
+		return rota.Credential{}, false
+	}
+	h.add(password)
+	return rota.NewCredential(map[string]string{rota.FieldUsername: h.account, rota.FieldPassword: password}), true
+}
+
+// Resolve returns the id of the password that a list names like this.
+func (h *Hashed) Resolve(name string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, k := range h.hashes {
+		if h.name(k) == name {
+			return h.id(k.password)
+		}
+	}
+	return name
 }
 
 // Discard takes a password away as an administrator would, without faults.

@@ -17,9 +17,10 @@ type ReplacingOptions struct {
 	// RefusedLogins is how many logins with a new token fail before it has propagated
 	// everywhere.
 	RefusedLogins int
-	// ListLag is how long a list takes to show a change, and the ConsistencyDelay of
-	// [rota.Traits].
+	// ListLag is how long a list takes to show a change.
 	ListLag time.Duration
+	// Settle sets the ConsistencyDelay of [rota.Traits]. Defaults to ListLag.
+	Settle time.Duration
 	// TestSuccesses sets the field of [rota.Traits]. Defaults to 3.
 	TestSuccesses int
 }
@@ -45,6 +46,9 @@ func NewReplacing(o ReplacingOptions) *Replacing {
 	if o.TestSuccesses == 0 {
 		o.TestSuccesses = 3
 	}
+	if o.Settle == 0 {
+		o.Settle = o.ListLag
+	}
 	r := &Replacing{options: o}
 	r.init(o.Options, "memory tokens")
 	return r
@@ -53,7 +57,7 @@ func NewReplacing(o ReplacingOptions) *Replacing {
 // Traits returns the traits set by the options.
 func (p *Replacing) Traits() rota.Traits {
 	return rota.Traits{Kind: "replaced token", IssuerChooses: true, Limit: 1, Replaces: true,
-		TestSuccesses: p.options.TestSuccesses, ConsistencyDelay: p.options.ListLag}
+		TestSuccesses: p.options.TestSuccesses, ConsistencyDelay: p.options.Settle}
 }
 
 // CredentialID returns the token's id.
