@@ -61,8 +61,9 @@ func guardDrift(v *view, d Decision) (Decision, bool) {
 }
 
 // ruleTakesOver makes the credential in force the current one if the issuer shows
-// it and somebody replaced the current one outside Rota. It waits for no window:
-// consumers can't log in until they have it.
+// it and somebody replaced the current one outside Rota. It waits for no window, and
+// there's no use in serving the current one: consumers can't log in until they have the
+// one in force.
 func ruleTakesOver(v *view) (Decision, bool) {
 	if !v.takesOver() {
 		return Decision{}, false

@@ -13,6 +13,10 @@ func ruleFirst(v *view) (Decision, bool) {
 	if v.hasCurrent {
 		return Decision{}, false
 	}
+	if v.Traits.Replaces {
+		return v.hold(HoldNeverIssued, rota.StepCreate, v.now, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "with the one in use, or with one made by hand")},
+			"the store holds no credential that the next one could be made from: the first one is made by hand")
+	}
 	// The password of a lone role is replaced in place, but one of two roles that
 	// can log in may be in use.
 	full := v.Traits.Limit > 0 && len(v.Issued) >= v.Traits.Limit && (v.Traits.IssuerChooses || v.Traits.Overlap())
@@ -20,10 +24,7 @@ func ruleFirst(v *view) (Decision, bool) {
 	case v.Force == rota.StepCreate && !full:
 		return v.create(v.now, "the first credential, "+v.askedFor())
 	case v.Force == rota.StepCreate:
-		remedies := []rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "for the one in use")}
-		if !v.Traits.Replaces { // else there's no making one from nothing
-			remedies = append(remedies, v.strangers()...)
-		}
+		remedies := append([]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "for the one in use")}, v.strangers()...)
 		return v.hold(HoldNoFreeSlot, rota.StepCreate, v.now, v.now.Add(holdRecheck), remedies, "all %d places are taken, and the store holds none of these: %s",
 			v.Traits.Limit, names(v.Issued))
 	case v.Lists && len(v.Issued) == 0, v.Traits.Lifetime > 0:
@@ -31,7 +32,6 @@ func ruleFirst(v *view) (Decision, bool) {
 	}
 	remedies := []rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "to keep it")}
 	switch {
-	case v.Traits.Replaces: // the first one is made by hand
 	case full:
 		remedies = append(remedies, v.strangers()...)
 	default:

@@ -126,7 +126,7 @@ func ruleOrphans(v *view) (Decision, bool) {
 	}
 	for _, c := range v.Issued {
 		intent, ours := v.orphanOf(c)
-		if !ours {
+		if !ours || v.replacedSince(intent) {
 			continue
 		}
 		if settled := v.settled(intent); v.now.Before(settled) {
@@ -164,11 +164,24 @@ func (v *view) lost() (credentialID string, lost bool) {
 		return "", false
 	}
 	for _, c := range v.Issued {
-		if _, ours := v.orphanOf(c); ours {
+		if i, ours := v.orphanOf(c); ours && !v.replacedSince(i) {
 			return c.ID, true
 		}
 	}
 	return v.calledOff()
+}
+
+// replacedSince reports whether a later creation has ended what an intent's call made. The
+// issuer's list may go on showing that for a while.
+func (v *view) replacedSince(lost Intent) bool {
+	later := false
+	for _, i := range v.Progress.Intents {
+		if later && i.Answer != "" && v.Traits.Replaces {
+			return true
+		}
+		later = later || i.Version == lost.Version
+	}
+	return false
 }
 
 // calledOff returns the only credential, if it's from a rotation that somebody called

@@ -183,6 +183,27 @@ func TestARotationThatAPersonAsksForMakesANewValue(t *testing.T) {
 	}
 }
 
+// A dead value isn't served if the issuer shows the one in force.
+func TestAVersionThatIsMadeCurrentAgainByHandIsNotServedIfItsDead(t *testing.T) {
+	b, k := newKept(t)
+	dead, _, _ := b.store.Read(rota.LabelCurrent)
+	b.days(91)
+	b.next(t)
+	alive, _, _ := b.store.Read(rota.LabelCurrent)
+	b.days(1)
+	b.move(t, rota.LabelCurrent, alive, dead)
+	for range 3 {
+		if result := b.next(t); result.Last.Hold != rotation.HoldNone {
+			t.Errorf("%+v", result.Last)
+		}
+		b.now = b.now.Add(time.Hour)
+	}
+	b.inUse(t, k)
+	if k.made != 2 {
+		t.Errorf("%d made", k.made)
+	}
+}
+
 func TestWhatWasReplacedOutsideWaitsWhileItsPaused(t *testing.T) {
 	b, k := newKept(t)
 	b.journal.Pause(b.secret.Name, rotation.Halt{By: "ana"})

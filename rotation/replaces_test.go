@@ -23,6 +23,9 @@ type onlyOne struct {
 	replaced []string
 	// refuseNew refuses all logins but with the first one.
 	refuseNew bool
+	// lags means that the list shows what there was before the last creation, until the
+	// ConsistencyDelay is over.
+	lags bool
 }
 
 func (o *onlyOne) Traits() rota.Traits {
@@ -82,7 +85,12 @@ func (o *onlyOne) Delete(context.Context, rota.RetireRequest) error {
 }
 
 func (o *onlyOne) List(context.Context) ([]rota.Issued, error) {
-	return slices.DeleteFunc(slices.Clone(o.made), func(i rota.Issued) bool { return !i.Active }), nil
+	made := slices.Clone(o.made)
+	if last := len(made) - 1; o.lags && last > 0 && o.now().Before(made[last].CreatedAt.Add(10*time.Second)) {
+		made = made[:last]
+		made[last-1].Active = true
+	}
+	return slices.DeleteFunc(made, func(i rota.Issued) bool { return !i.Active }), nil
 }
 
 func (o *onlyOne) LastUsed(context.Context, string) (rota.Use, error) {
@@ -184,6 +192,24 @@ func TestALostAnswerThatEndedTheOneInUse(t *testing.T) {
 	}
 }
 
+// Once the next one is made from it, the token whose value was lost is gone, whatever
+// the list goes on showing for a while.
+func TestALostTokenIsReplacedOnceThoughTheListLags(t *testing.T) {
+	b, o := newOnlyOne(t)
+	b.days(90)
+	o.lags, o.lose = true, 1
+	if _, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{}); err == nil {
+		t.Fatal("the answer wasn't lost")
+	}
+	for range 5 {
+		b.next(t)
+		b.now = b.now.Add(3 * time.Second)
+	}
+	if _, c, _ := b.store.Read(rota.LabelCurrent); !o.works(c) || !slices.Equal(o.replaced, []string{"t1", "t2"}) {
+		t.Errorf("current is %s, and it replaced %v", c.Field("id"), o.replaced)
+	}
+}
+
 // However often a rotation failed before: once an answer is lost that ended the one in
 // use, the next attempt comes at once, and none is the last.
 func TestALostAnswerAfterManyFailures(t *testing.T) {
@@ -280,14 +306,20 @@ func (unready) Preflight(context.Context) []rota.Finding {
 }
 
 func TestTheFirstOneIsMadeByHand(t *testing.T) {
-	b := newBench(t)
-	o := &onlyOne{now: b.rotator.Now}
-	b.secret.Issuer = o
-	o.add()
-	for _, options := range []rotation.Options{{}, {Force: rota.StepCreate}} {
-		got := b.advance(t, options)
-		if len(o.replaced) > 0 || len(got.Last.Remedies) != 1 || got.Last.Remedies[0].Action != rota.RemedyAdoptGiven {
-			t.Errorf("it did %q and says %+v", steps(got), got.Last)
-		}
+	for name, there := range map[string]bool{"somebody has one": true, "nobody has one": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			o := &onlyOne{now: b.rotator.Now}
+			b.secret.Issuer = o
+			if there {
+				o.add()
+			}
+			for _, options := range []rotation.Options{{}, {Force: rota.StepCreate}} {
+				got := b.advance(t, options)
+				if len(o.replaced) > 0 || len(got.Last.Remedies) != 1 || got.Last.Remedies[0].Action != rota.RemedyAdoptGiven {
+					t.Errorf("it did %q and says %+v", steps(got), got.Last)
+				}
+			}
+		})
 	}
 }
