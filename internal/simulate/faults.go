@@ -59,6 +59,9 @@ func (s *subject) fault(c memory.Call) memory.Fault {
 	if s.mayBeStale(c) && s.chance(5*s.w.options.Faults) {
 		return s.struck("stale", c, memory.Fault{Stale: true}) // rarely possible, so likely when it is
 	}
+	if c.Op == "issuer.create" && (s.only != nil || s.kept != nil) && s.chance(5*s.w.options.Faults) { // it's seldom called
+		return s.struck("lost reply", c, memory.Fault{After: s.wait503(c)})
+	}
 	if s.rng.Float64() >= s.w.options.Faults {
 		return memory.Fault{}
 	}

@@ -84,7 +84,7 @@ type Mutant struct {
 
 // Mutants returns all mutants, by rule.
 func Mutants() []Mutant {
-	return slices.Concat(plannerMutants(), systemMutants(), remedyMutants())
+	return slices.Concat(plannerMutants(), systemMutants(), kindMutants(), remedyMutants())
 }
 
 func findMutant(name string) (Mutant, bool) {

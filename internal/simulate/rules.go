@@ -324,6 +324,9 @@ func (s *subject) checkTries(d rotation.Decision, err error) {
 func (s *subject) checkTurn(k *worker, res rotation.Result, err error) {
 	if err == nil {
 		s.checkRemedied(res.Last)
+		if s.kept != nil && res.Last.Hold == rotation.HoldDrifted {
+			s.violate(13, "the issuer shows the credential in force, and it's held instead of taken over")
+		}
 		if res.Last.Hold != rotation.HoldNone {
 			s.note("hold", string(res.Last.Hold), res.Last.Reason)
 			s.w.result.Holds++

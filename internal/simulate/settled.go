@@ -149,7 +149,4 @@ func (s *subject) checkDrift() {
 	if fine && s.now.Sub(t.driftSince) > driftKnown {
 		s.violate(13, "the current credential hasn't been in force since %s, and nobody was told", stamp(t.driftSince))
 	}
-	if s.kept != nil && t.progress.Status.Hold == rotation.HoldDrifted && s.now.Sub(t.driftSince) > driftKnown {
-		s.violate(13, "the issuer shows the credential in force, and it's held since %s instead of taken over", stamp(t.driftSince))
-	}
 }
