@@ -94,6 +94,8 @@ func (v *view) leavesDrift(d Decision) bool {
 		return false
 	case d.Step == rota.StepCreate, d.Prove:
 		return !v.Traits.Overlap()
+	case d.Step == rota.StepDeliver: // the one in force can be had instead
+		return v.Traits.Readable
 	}
 	known := d.Hold == HoldNotAtIssuer || d.Hold == HoldOutdated || d.Hold == HoldRival
 	return d.Step == rota.StepNone && !known

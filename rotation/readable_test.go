@@ -192,6 +192,7 @@ func TestAVersionThatIsMadeCurrentAgainByHandIsNotServedIfItsDead(t *testing.T) 
 	alive, _, _ := b.store.Read(rota.LabelCurrent)
 	b.days(1)
 	b.move(t, rota.LabelCurrent, alive, dead)
+	before := len(b.target.History())
 	for range 3 {
 		if result := b.next(t); result.Last.Hold != rotation.HoldNone {
 			t.Errorf("%+v", result.Last)
@@ -199,6 +200,11 @@ func TestAVersionThatIsMadeCurrentAgainByHandIsNotServedIfItsDead(t *testing.T) 
 		b.now = b.now.Add(time.Hour)
 	}
 	b.inUse(t, k)
+	for _, r := range b.target.History()[before:] {
+		if !r.Credential.Equal(k.now()) {
+			t.Errorf("the target got %s", r.Version)
+		}
+	}
 	if k.made != 2 {
 		t.Errorf("%d made", k.made)
 	}
