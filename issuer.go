@@ -148,7 +148,12 @@ type Issued struct {
 	ID        string    `json:"id"`
 	Active    bool      `json:"active"`
 	CreatedAt time.Time `json:"created_at,omitzero"` // zero if the issuer doesn't say
-	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero if it doesn't expire
+	// ExpiresAt is when the credential ends by itself, zero if it doesn't. Its
+	// rotation is due before that, whatever the policy says.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// EndsWithAccount means that ExpiresAt is the account's end, such as a role's VALID
+	// UNTIL: a new credential ends then too, so it isn't rotated for that.
+	EndsWithAccount bool `json:"ends_with_account,omitempty"`
 	// Mark is the version that the credential was created for, from its name; "" if
 	// the name doesn't say. It tells what became of a call whose answer was lost, and
 	// which credential was made by a request that arrived twice.

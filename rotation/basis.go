@@ -19,10 +19,9 @@ type basis struct {
 	// issuer, which could list, is unlisted.
 	issuedAt, rotateAt time.Time
 	unlisted           bool
-	// expiresAt is when the current credential expires by its own date. expiry is
-	// the same, or the issuer's date; both are zero for never. warnAt is when to warn
-	// about it.
-	expiresAt, expiry, warnAt time.Time
+	// expiresAt is when the current credential expires by its own date, or else by
+	// the issuer's; zero for never. warnAt is when to warn about it.
+	expiresAt, warnAt time.Time
 	// failureOver says that the step which failed last is done, or isn't due any
 	// more.
 	failureOver bool
@@ -35,11 +34,17 @@ func newBasis(v *view, d Decision) basis {
 		b.rotateAt, _ = v.rotateAt()
 		b.expiresAt, _ = v.endOf(v.current)
 	}
-	if b.expiry = b.expiresAt; b.expiry.IsZero() {
+	if b.expiresAt.IsZero() {
 		c, _ := v.issued(v.current.CredentialID)
-		b.expiry = c.ExpiresAt
+		b.expiresAt = c.ExpiresAt
+		if end, ends := v.endsAt(v.current); ends {
+			b.expiresAt = end
+		}
 	}
-	b.warnAt = b.expiry.Add(-v.policy.WarnBefore)
+	b.warnAt = b.expiresAt.Add(-v.policy.WarnBefore)
+	if v.Traits.Lifetime == 0 && !b.rotateAt.IsZero() && b.rotateAt.Before(b.expiresAt) { // only trouble is news
+		b.warnAt = maxTime(b.warnAt, b.rotateAt.Add(b.expiresAt.Sub(b.rotateAt)/2))
+	}
 	return b
 }
 

@@ -79,7 +79,7 @@ func (v *view) takesOver() bool { return v.Traits.Readable && v.Drifted }
 func (v *view) canDrift() bool {
 	shown := v.Lists && v.Traits.IssuerChooses
 	settled := !v.hasPending && v.Progress.Rollback == nil // else the one on its way may be in force
-	return v.hasCurrent && v.current.Ours() && settled && !shown && endsEarly(v.Traits) && !v.ended(v.current)
+	return v.hasCurrent && v.current.Ours() && settled && !shown && endsEarly(v.Traits) && !v.ended(v.current) && !v.over(v.current)
 }
 
 // endsEarly reports whether a credential may stop working before Rota retires it. One

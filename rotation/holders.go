@@ -46,7 +46,7 @@ func (v *view) endsPrevious(d Decision) bool {
 		return false
 	}
 	c, there := v.issued(v.previous.CredentialID)
-	return !v.Listed || there && c.Active
+	return (!v.Listed || there && c.Active) && !v.isOverUnused(c.Use)
 }
 
 // reporter is a target or reloader that can tell who holds an older value.

@@ -10,7 +10,8 @@ import (
 )
 
 // Lateness reports whether something is overdue by more than the policy's
-// LateAfter, and when it was due. It goes by the status that the last turn left
+// LateAfter, or by half of what's left of a credential that ends, and when it was
+// due. It goes by the status that the last turn left
 // behind, and by turns that began and never finished. A secret that has never had
 // a turn is late.
 func Lateness(s Status, p Policy, now time.Time) (due time.Time, late bool) {
@@ -18,6 +19,9 @@ func Lateness(s Status, p Policy, now time.Time) (due time.Time, late bool) {
 		return time.Time{}, true
 	}
 	after := p.WithDefaults().LateAfter
+	if left := s.ExpiresAt.Sub(s.RotateAt); !s.RotateAt.IsZero() && left > 0 { // while there's still time to act
+		after = min(after, left/2)
+	}
 	for _, t := range []time.Time{s.DueAt, s.RotateAt, s.BegunAt} {
 		if !t.IsZero() && now.Sub(t) > after && (!late || t.Before(due)) {
 			due, late = t, true

@@ -171,6 +171,7 @@ func (t *turn) list(ctx context.Context) error {
 		}
 	}
 	t.seen.issued, t.seen.listed, t.seen.listedAt = issued, true, asked
+	t.noteEnds()
 	t.sample()
 	t.forgetIntents()
 	return nil
@@ -200,6 +201,26 @@ func withLock(ctx context.Context, issuer rota.Issuer, issued []rota.Issued, cur
 		return issued, nil
 	}
 	return append(issued, rota.Issued{ID: current, Unlock: unlock}), nil
+}
+
+// noteEnds remembers when the issuer ends the versions' credentials: its list may
+// leave out those that have ended. Several versions may hold the same account's
+// credential, and what's listed is the end of the current one.
+func (t *turn) noteEnds() {
+	current := t.seen.holder(rota.LabelCurrent)
+	held, _ := t.seen.credential(rota.LabelCurrent)
+	for _, v := range t.seen.contents.Versions {
+		c, there := t.seen.issuedAs(v.CredentialID)
+		if !there || v.ID != current && v.CredentialID == held.CredentialID {
+			continue
+		}
+		if c.EndsWithAccount {
+			c.ExpiresAt = time.Time{}
+		}
+		if !t.ledger.version(v.ID).EndsAt.Equal(c.ExpiresAt) {
+			t.ledger.update(v.ID, func(vp *VersionProgress) { vp.EndsAt = c.ExpiresAt })
+		}
+	}
 }
 
 func (t *turn) use(ctx context.Context, reporter rota.UseReporter, id string) rota.Use {

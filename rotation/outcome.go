@@ -31,11 +31,14 @@ func (t *turn) failed(d Decision, err error) error {
 	p.Failure = f
 	policy := t.s.Policy.WithDefaults()
 	putsBack := t.view().putsBack(d)
-	if putsBack {
+	switch {
+	case putsBack:
 		f.RetryAt = retryPutBack(f, policy)
+	case step == rota.StepCreate:
+		f.RetryAt = earlier(f.RetryAt, t.view().retryEnding(f.At))
 	}
 	switch {
-	case step != StepObserve && !putsBack && (!t.lost || step != rota.StepCreate) && f.Attempts == policy.MaxAttempts: // a look changes nothing, and is never given up
+	case step != StepObserve && !putsBack && (!t.lost && !t.view().isEnding() || step != rota.StepCreate) && f.Attempts == policy.MaxAttempts: // a look changes nothing, and is never given up
 		t.ledger.event(rota.EventQuarantined, d.Version, d.Credential,
 			fmt.Sprintf("%s failed %d times and won't be retried; the last error: %s", step, f.Attempts, f.Error), resumed(t.s.Name, f.Remedies)...)
 		p.Held = HoldQuarantined // so it isn't notified again

@@ -57,7 +57,7 @@ func ruleRotate(v *view) (Decision, bool) {
 		return Decision{}, false
 	}
 	if v.now.Before(due) {
-		v.wait(rota.StepCreate, due, v.policy.when()+v.putOff(due))
+		v.wait(rota.StepCreate, due, v.when(due))
 		return Decision{}, false
 	}
 	if v.rolledBack() && !forced {
@@ -70,7 +70,7 @@ func ruleRotate(v *view) (Decision, bool) {
 	if v.isFull() {
 		return v.full(due)
 	}
-	if open := v.policy.open(v.now); !forced && open.After(v.now) {
+	if open := v.policy.open(v.now); !forced && open.After(v.now) && v.canWait(open) {
 		v.wait(rota.StepCreate, open, "due since "+stamp(due)+", waiting until "+v.policy.closed(v.now, open))
 		return Decision{}, false
 	}
@@ -79,6 +79,9 @@ func ruleRotate(v *view) (Decision, bool) {
 	}
 	if v.keepApart() {
 		return Decision{}, false
+	}
+	if e, early := v.early(); early {
+		return v.create(due, e.why(v.now)+", sooner than the policy rotates it")
 	}
 	return v.create(due, v.old(due))
 }
@@ -153,11 +156,11 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 	if v.unlisted() {
 		return observe, true
 	}
-	if !v.Progress.RolledBackAt.IsZero() && v.Force != rota.StepCreate && v.Traits.Lifetime == 0 {
+	if v.rolledBack() && !v.Progress.RolledBackAt.IsZero() && v.Force != rota.StepCreate {
 		return v.holdRolledBack(due)
 	}
 	if n := v.Progress.Rejections; n > 0 && v.Force != rota.StepCreate {
-		retry := v.Progress.RejectedAt.Add(retryWithin(v.Traits, rejectionBackoff(n)))
+		retry := earlier(v.Progress.RejectedAt.Add(retryWithin(v.Traits, rejectionBackoff(n))), v.retryEnding(v.Progress.RejectedAt))
 		if n >= maxRejections {
 			return v.hold(HoldQuarantined, rota.StepCreate, due, v.now.Add(holdRecheck), resumed(v.Secret, v.Progress.RejectedFor), "%d new credentials in a row did not work%s", n, because(v.Progress.RejectedWhy))
 		}
@@ -198,8 +201,11 @@ func rejectionBackoff(n int) time.Duration {
 }
 
 // rotateAt returns when the current credential becomes too old, or has to be
-// renewed because it expires.
+// replaced because it ends.
 func (v *view) rotateAt() (time.Time, bool) {
+	if e, early := v.early(); early {
+		return e.due, true
+	}
 	at, ever := v.policy.due(v.Secret, v.issuedAt(), v.Progress.NotBefore)
 	if end, ends := v.endOf(v.current); ends && end.Add(-EndMargin).Before(at) {
 		return end.Add(-EndMargin), true
@@ -223,12 +229,23 @@ func (v *view) issuedAt() time.Time {
 // peerRecheck is how often it's checked whether another secret is rotated by now.
 const peerRecheck = 5 * time.Minute
 
+// when says, for people, when the current credential is rotated, and what makes it
+// sooner or later than the policy's own date.
+func (v *view) when(due time.Time) string {
+	if e, early := v.early(); early {
+		return "rotate before it ends at " + stamp(e.end) + ", sooner than the policy says"
+	}
+	return v.policy.when() + v.putOff(due)
+}
+
 // keepApart waits if a secret that this one must be kept apart from was just
 // rotated, is being rotated, or is also due and goes first by name.
 func (v *view) keepApart() bool {
 	for _, n := range v.Peers {
 		end := n.IssuedAt.Add(n.By)
 		switch {
+		case v.isEnding(), v.now.Before(end) && !v.canWait(v.policy.open(end)): // being locked out is worse
+			continue
 		case n.isBeingRotated():
 			v.wait(rota.StepCreate, v.now.Add(peerRecheck), n.Secret+" is being rotated, and the two must be "+rota.FormatDuration(n.By)+" apart")
 		case v.now.Before(end):

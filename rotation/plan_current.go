@@ -79,6 +79,9 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 	if previous, there := v.issued(v.previous.CredentialID); v.Force == rota.StepDelete && !c.Active && v.previous.Ours() && there && !previous.Active {
 		return v.do(rota.StepDelete, v.previous, v.now, "%s: neither it nor the current one is active", v.askedFor())
 	}
+	if _, early := v.early(); early && v.over(v.current) {
+		return Decision{}, false // it's replaced, whatever the issuer's list makes of it
+	}
 	if !c.Active {
 		what := "is not at the issuer any more"
 		if ok {
@@ -146,10 +149,10 @@ func ruleOutdated(v *view) (Decision, bool) {
 // rolledBack reports whether the last rotation was undone. Either the journal
 // remembers that, or the current version is older than the previous one.
 //
-// Credentials that expire are renewed anyway. Otherwise their consumers would
-// soon be left without one.
+// Credentials that expire, or are about to end, are replaced anyway. Otherwise their
+// consumers would soon be left without one.
 func (v *view) rolledBack() bool {
-	if v.Traits.Lifetime > 0 {
+	if v.Traits.Lifetime > 0 || v.isEnding() {
 		return false
 	}
 	return !v.Progress.RolledBackAt.IsZero() || v.previous.CreatedAt.After(v.current.CreatedAt)

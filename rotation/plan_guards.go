@@ -16,8 +16,9 @@ func guardFailure(v *view, d Decision) (Decision, bool) {
 	if lost && f.Class == rota.ClassWait {
 		retryAt = v.retryLost(f)
 	}
+	goesOn := lost || d.Step == rota.StepCreate && v.isEnding() || v.putsBack(d) // consumers can't log in until it succeeds, or soon can't
 	switch {
-	case f.Attempts >= v.policy.MaxAttempts && !v.putsBack(d) && !lost:
+	case f.Attempts >= v.policy.MaxAttempts && !goesOn:
 		return v.hold(HoldQuarantined, d.Step, d.Due, v.now.Add(holdRecheck), resumed(v.Secret, f.Remedies), "%s failed %d times; the last error: %s",
 			d.Step, f.Attempts, f.Error)
 	case v.now.Before(retryAt):

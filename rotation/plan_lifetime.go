@@ -33,7 +33,7 @@ func (v *view) revokes() bool { return v.Traits.Revocable && !v.ended(v.previous
 // successor more urgent than delivering it to the remaining targets.
 func (v *view) mustRenew() bool {
 	if v.Traits.Lifetime == 0 {
-		return false
+		return v.isEnding()
 	}
 	at, _ := v.rotateAt()
 	return !v.now.Before(at)

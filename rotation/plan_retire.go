@@ -83,6 +83,9 @@ func ruleRetire(v *view) (Decision, bool) {
 	if v.Force == rota.StepDelete {
 		return v.do(rota.StepDelete, v.previous, deleteAt, "%s; inactive since %s", v.forcedBefore(deleteAt, "second grace period was over"), stamp(v.offSince()))
 	}
+	if v.over(v.previous) {
+		return v.do(rota.StepDelete, v.previous, deleteAt, "it has ended by itself")
+	}
 	return v.do(rota.StepDelete, v.previous, deleteAt, "inactive since %s, and its second grace period is over", stamp(v.offSince()))
 }
 
@@ -112,6 +115,9 @@ func (v *view) deleteActive() (Decision, bool) {
 	}
 	if off {
 		return v.do(rota.StepDelete, v.previous, at, "the issuer no longer lists it as active")
+	}
+	if v.isOverUnused(c.Use) {
+		return v.do(rota.StepDelete, v.previous, at, "it has ended by itself")
 	}
 	if d, held := v.proveUnused(c.Use, at); held {
 		return d, true
@@ -149,6 +155,12 @@ func (v *view) offAt() time.Time {
 		return v.someday() // the previous one may be all that consumers have
 	}
 	at := served.Add(v.policy.DeactivatePreviousAfter)
+	if end, ends := v.endsAt(v.previous); ends && end.Before(at) {
+		return maxTime(served, end.Add(EndMargin)) // there's no grace after that
+	}
+	if v.isEnding() {
+		at = earlier(at, v.now)
+	}
 	if v.policy.Retire != RetireBeforeCreate {
 		return at
 	}
@@ -181,7 +193,11 @@ func (v *view) deleteAt() time.Time {
 	if v.policy.Retire == RetireBeforeCreate {
 		return since
 	}
-	return since.Add(v.policy.DeletePreviousAfter - v.policy.DeactivatePreviousAfter)
+	at := since.Add(v.policy.DeletePreviousAfter - v.policy.DeactivatePreviousAfter)
+	if end, ends := v.endsAt(v.previous); ends {
+		at = maxTime(since, earlier(at, end.Add(EndMargin)))
+	}
+	return maxTime(since, v.makesWay(at))
 }
 
 func (v *view) foreignPrevious(next rota.Step, due time.Time) (Decision, bool) {
@@ -212,6 +228,9 @@ func (v *view) deactivate(c rota.Issued, listed bool, at time.Time) (Decision, b
 	}
 	if !v.previous.Ours() {
 		return v.foreignPrevious(rota.StepDeactivate, at)
+	}
+	if v.isOverUnused(c.Use) {
+		return v.do(rota.StepDeactivate, v.previous, at, "it has ended by itself")
 	}
 	if c.Active {
 		if d, held := v.proveUnused(c.Use, at); held {

@@ -30,10 +30,10 @@ type Unready struct {
 }
 
 // guardReady holds back what can't be undone until everything that follows is
-// known to work. Credentials that expire by themselves are made anyway: waiting
-// would keep nobody from being locked out.
+// known to work. The successor of one that expires, or has ended, is made anyway:
+// waiting would keep nobody from being locked out.
 func guardReady(v *view, d Decision) (Decision, bool) {
-	if !v.Proves || v.Traits.Lifetime > 0 || !v.isIrreversible(d) {
+	if !v.Proves || v.Traits.Lifetime > 0 || v.over(v.current) || !v.isIrreversible(d) {
 		return Decision{}, false
 	}
 	if !v.Proven {

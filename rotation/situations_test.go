@@ -100,6 +100,11 @@ func unlisting(s *rotation.State)      { s.Lists, s.Listed, s.Issued = false, fa
 func unasked(s *rotation.State)        { s.Listed, s.Issued = false, nil }
 func undeactivating(s *rotation.State) { s.CanDeactivate = false }
 
+// endsOn gives a listed credential an end.
+func endsOn(id string, when time.Time) change {
+	return issued(id, func(i *rota.Issued) { i.ExpiresAt = when })
+}
+
 // expiring makes the credentials end by themselves after 30 days.
 func expiring(s *situation) {
 	s.state.Traits = rota.Traits{Kind: "token", IssuerChooses: true, Lifetime: 30 * rota.Day, Limit: 0}

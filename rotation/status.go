@@ -23,6 +23,9 @@ func statusOf(d Decision, b basis, before Status) Status {
 	if b.unlisted && before.Version == s.Version {
 		// Only the issuer knows since when an adopted credential exists.
 		s.IssuedAt, s.RotateAt = before.IssuedAt, before.RotateAt
+		if s.ExpiresAt.IsZero() {
+			s.ExpiresAt = before.ExpiresAt
+		}
 	}
 	return s
 }

@@ -19,7 +19,13 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 	current, _ := t.seen.find(rota.LabelCurrent)
 	undo := t.ledger.mark()
 	d.Version = cmp.Or(d.Version, t.ledger.progress.requestedVersion(), t.NewID())
-	t.ledger.update(d.Version, func(vp *VersionProgress) { vp.Base, vp.Asked = current.ID, t.asked.step == rota.StepCreate })
+	ending, _ := t.view().early()
+	t.ledger.update(d.Version, func(vp *VersionProgress) {
+		vp.Base, vp.Asked = current.ID, t.asked.step == rota.StepCreate
+		if !vp.Asked {
+			vp.EarlyFor = ending.end
+		}
+	})
 	if err := t.beginCreate(ctx, d); err != nil {
 		if errors.Is(err, rota.ErrPeer) {
 			undo() // nothing was begun
@@ -57,7 +63,12 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 	t.ledger.endIntent(d.Version)
 	t.seen.ready.asked = t.seen.ready.login // else the new one is the first to log in with
 	d.Credential = t.s.Issuer.CredentialID(c)
-	t.ledger.update(d.Version, func(vp *VersionProgress) { vp.CredentialID = d.Credential })
+	t.ledger.update(d.Version, func(vp *VersionProgress) {
+		vp.CredentialID = d.Credential
+		if t.s.Issuer.Traits().Lifetime == 0 { // else it's read from the store
+			vp.ExpiresAt = c.ExpiresAt()
+		}
+	})
 	return t.change(ctx, d, func() {}, putChange(d.Version, c, newLabels(d.Version)...))
 }
 
@@ -265,7 +276,7 @@ func (t *turn) restage(ctx context.Context, d Decision, current rota.Version) er
 	d.Version = t.NewID()
 	d.Reason = "store the new credential again: the current version was changed meanwhile"
 	t.ledger.update(d.Version, func(vp *VersionProgress) {
-		*vp = VersionProgress{CredentialID: old.CredentialID, ExpiresAt: old.ExpiresAt, Base: current.ID, SetBegunAt: old.SetBegunAt, SetAt: old.SetAt, TestedAt: old.TestedAt}
+		*vp = VersionProgress{CredentialID: old.CredentialID, ExpiresAt: old.ExpiresAt, EndsAt: old.EndsAt, EarlyFor: old.EarlyFor, Base: current.ID, SetBegunAt: old.SetBegunAt, SetAt: old.SetAt, TestedAt: old.TestedAt}
 	})
 	if err := t.ledger.writeAhead(ctx, d); err != nil {
 		return err
@@ -307,5 +318,13 @@ func (l *ledger) rotated(version, credential string, requested rota.Step) {
 	if l.s.Issuer.Traits().Lifetime > 0 && requested != rota.StepCreate && l.progress.Trouble == "" {
 		return
 	}
-	l.event(rota.EventRotated, version, credential, rotatedReason)
+	reason := rotatedReason
+	if end := l.version(version).EarlyFor; !end.IsZero() {
+		ends := "ends"
+		if !l.Now().Before(end) {
+			ends = "ended"
+		}
+		reason += "; it was made early because the one before " + ends + " by itself at " + stamp(end)
+	}
+	l.event(rota.EventRotated, version, credential, reason)
 }

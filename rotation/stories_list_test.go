@@ -18,7 +18,7 @@ type story struct {
 }
 
 // stories are all of them.
-var stories = slices.Concat(lives, adoptions, endings, rollbacks, oddities)
+var stories = slices.Concat(lives, adoptions, endings, rollbacks, oddities, earlyLives)
 
 // lives are rotations, and what gets in their way.
 var lives = []story{

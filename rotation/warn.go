@@ -19,11 +19,11 @@ func (t *turn) warn(s Status, now time.Time) {
 		return
 	}
 	b, p := t.basis, &t.ledger.progress
-	if b.expiry.IsZero() || now.Before(b.warnAt) || p.ExpiryNotified.Equal(b.expiry) {
+	if b.expiresAt.IsZero() || now.Before(b.warnAt) || p.ExpiryNotified.Equal(b.expiresAt) {
 		return
 	}
-	p.ExpiryNotified = b.expiry
-	t.ledger.event(rota.EventExpiring, s.Version, s.Credential, fmt.Sprintf("it expires at %s", stamp(b.expiry)))
+	p.ExpiryNotified = b.expiresAt
+	t.ledger.event(rota.EventExpiring, s.Version, s.Credential, fmt.Sprintf("it expires at %s", stamp(b.expiresAt)))
 }
 
 // remind sends a reminder shortly before a rotation is due, when it's due, and

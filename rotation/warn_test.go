@@ -65,7 +65,7 @@ func TestDoneIsForPersonsOnly(t *testing.T) {
 	}
 }
 
-// ending is an issuer whose credentials end by themselves.
+// ending is an issuer whose credentials end with their account.
 type ending struct {
 	*memory.AccessKeys
 	at time.Time
@@ -74,7 +74,7 @@ type ending struct {
 func (e ending) List(ctx context.Context) ([]rota.Issued, error) {
 	list, err := e.AccessKeys.List(ctx)
 	for i := range list {
-		list[i].ExpiresAt = e.at
+		list[i].ExpiresAt, list[i].EndsWithAccount = e.at, true
 	}
 	return list, err
 }

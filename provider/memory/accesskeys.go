@@ -27,6 +27,9 @@ type AccessKeysOptions struct {
 	ListLag time.Duration
 	// UseLag is how long LastUsed takes to show a use.
 	UseLag time.Duration
+	// Lasts returns how long the n-th key lasts, from 1 on; 0 if it doesn't end by
+	// itself. By default none does. A key that has ended isn't listed any more.
+	Lasts func(n int) time.Duration
 }
 
 // AccessKeys issues access keys of one user as IAM does. It chooses the values
@@ -53,6 +56,7 @@ type accessKey struct {
 	changedAt  time.Time // when active last changed
 	gone       bool
 	goneAt     time.Time
+	ends       time.Time // zero for never
 	logins     int
 	uses       []time.Time // the last use that LastUsed shows by now, and all later ones
 }
@@ -114,6 +118,11 @@ func (a *AccessKeys) add(foreign bool) rota.Credential {
 		id:     "AKIA" + base32.StdEncoding.EncodeToString([]byte(value(a.opts.System+a.user, a.count)))[:16],
 		secret: value(a.opts.System+a.user+" secret", a.count), foreign: foreign,
 		createdAt: now, active: true, changedAt: now,
+	}
+	if a.options.Lasts != nil {
+		if life := a.options.Lasts(a.count); life > 0 {
+			k.ends = now.Add(life)
+		}
 	}
 	a.keys = append(a.keys, k)
 	a.made = append(a.made, k.id)
@@ -254,12 +263,14 @@ func (a *AccessKeys) notFound(op string) error {
 
 func (a *AccessKeys) find(id string) *accessKey {
 	for _, k := range a.keys {
-		if k.id == id && !k.gone {
+		if k.id == id && !k.gone && !k.ended(a.opts.Now()) {
 			return k
 		}
 	}
 	return nil
 }
+
+func (k *accessKey) ended(now time.Time) bool { return !k.ends.IsZero() && !now.Before(k.ends) }
 
 func (a *AccessKeys) existing() []rota.Issued { return a.list(0) }
 
@@ -268,14 +279,14 @@ func (a *AccessKeys) list(ago time.Duration) []rota.Issued {
 	at := a.opts.Now().Add(-ago)
 	list := make([]rota.Issued, 0, len(a.keys))
 	for _, k := range a.keys {
-		if k.createdAt.After(at) || (k.gone && !k.goneAt.After(at)) {
+		if k.createdAt.After(at) || (k.gone && !k.goneAt.After(at)) || k.ended(at) {
 			continue
 		}
 		active := k.active
 		if k.changedAt.After(at) {
 			active = !active
 		}
-		list = append(list, rota.Issued{ID: k.id, Active: active, CreatedAt: k.createdAt})
+		list = append(list, rota.Issued{ID: k.id, Active: active, CreatedAt: k.createdAt, ExpiresAt: k.ends})
 	}
 	return list
 }

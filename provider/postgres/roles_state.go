@@ -107,7 +107,7 @@ func (r *roles) List(ctx context.Context) ([]rota.Issued, error) {
 		case s.locked():
 			issued = append(issued, rota.Issued{ID: s.Name, Unlock: s.unlock()})
 		case !s.gone():
-			issued = append(issued, rota.Issued{ID: s.Name, Active: !s.Expired, ExpiresAt: s.ends()})
+			issued = append(issued, rota.Issued{ID: s.Name, Active: !s.Expired, ExpiresAt: s.ends(), EndsWithAccount: true})
 		}
 	}
 	return issued, nil
