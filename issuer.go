@@ -71,6 +71,10 @@ type Traits struct {
 	// It's asked to if the credential was given up before it was in use, or if a
 	// person wants the previous one gone.
 	Revocable bool `json:"revocable,omitempty"`
+	// EndsAfter is how long a credential lasts at most if it ends by itself and, unlike
+	// one with a Lifetime, can be retired before; 0 if it doesn't end, or if nobody knows
+	// before it's made. [Issued].ExpiresAt says when each one ends.
+	EndsAfter time.Duration `json:"ends_after,omitzero"`
 	// ListsByValue means that the issuer stores a salted hash of a credential and no
 	// name for it, so that List can only tell which credential it lists if
 	// CredentialID was called with it before, in the same process.

@@ -167,10 +167,11 @@ func assume(st State, d Decision, now time.Time) State {
 	case rota.StepCreate:
 		id := nextPrefix + stamp(now)
 		st.Contents.Versions = append(st.Contents.Versions, rota.Version{ID: id, Labels: []rota.Label{rota.LabelPending}, CreatedAt: now, CredentialID: d.Credential})
+		end := nextEnd(st, now)
 		if st.Traits.Replaces {
 			st.Issued = nil
 		}
-		issue(&st, d.Credential, now)
+		issue(&st, d.Credential, now, end)
 	case rota.StepSet:
 		st.Progress.Rollback = nil // one that didn't work is over once the current one is back
 		note(d.Version, func(vp *VersionProgress) { vp.SetBegunAt, vp.SetAt = now, now })
@@ -225,13 +226,30 @@ func forget(st *State) {
 
 // issue adds the credential to the issuer's list, unless it's already there, as a
 // role whose password changes is.
-func issue(st *State, credential string, now time.Time) {
-	for _, c := range st.Issued {
-		if c.ID == credential {
+func issue(st *State, credential string, now, end time.Time) {
+	for i := range st.Issued {
+		if c := &st.Issued[i]; c.ID == credential {
+			if !c.EndsWithAccount {
+				c.ExpiresAt = end
+			}
 			return
 		}
 	}
-	st.Issued = append(st.Issued, rota.Issued{ID: credential, Active: true, CreatedAt: now, Use: rota.Use{Evidence: rota.EvidenceRecorded}})
+	st.Issued = append(st.Issued, rota.Issued{ID: credential, Active: true, CreatedAt: now, ExpiresAt: end, Use: rota.Use{Evidence: rota.EvidenceRecorded}})
+}
+
+// nextEnd returns when a credential made now ends by itself: it lasts as long as the
+// current one if Rota made that one, or as long as the issuer is asked for.
+func nextEnd(st State, now time.Time) time.Time {
+	v := newView(st, Policy{}, now)
+	end, ends := v.endsAt(v.current)
+	switch {
+	case ends && v.current.Ours() && !v.current.Has(rota.LabelAdopted):
+		return now.Add(end.Sub(v.issuedAt()))
+	case st.Traits.EndsAfter > 0:
+		return now.Add(st.Traits.EndsAfter)
+	}
+	return time.Time{}
 }
 
 // nextCredential returns the next credential's name: that of a role, or a number

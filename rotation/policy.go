@@ -147,6 +147,10 @@ func (p Policy) Validate(t rota.Traits) error {
 	if least := max(leastEvery, t.ConsistencyDelay); p.RotateEvery > 0 && p.RotateEvery < least {
 		refuse("rotate_every", rota.FormatDuration(least)+" or more", "rotate_every (%s) is shorter than a rotation may take", rota.FormatDuration(p.RotateEvery))
 	}
+	if t.EndsAfter > 0 && p.RotateEvery >= t.EndsAfter {
+		refuse("rotate_every", "less than "+rota.FormatDuration(t.EndsAfter)+", or a longer-lived "+t.Kind, "each %s ends by itself after %s, before rotate_every (%s) is over",
+			t.Kind, rota.FormatDuration(t.EndsAfter), rota.FormatDuration(p.RotateEvery))
+	}
 	for _, a := range p.ApartFrom {
 		switch {
 		case a.By <= 0:

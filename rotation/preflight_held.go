@@ -15,6 +15,7 @@ type held struct {
 	current rota.Credential // zero if there is none
 	id      string          // the issuer's name for the current one
 	since   time.Time       // when the current one's version was made
+	made    bool            // Rota made the current one, rather than adopting it
 	ours    []string        // the names of the ones that Rota made or adopted
 	adopted bool            // Rota made or adopted the current one
 	pending bool            // there's a new one on its way
@@ -39,6 +40,7 @@ func readHeld(ctx context.Context, s *Secret) held {
 		id := s.Issuer.CredentialID(c)
 		if id != "" && v.Has(rota.LabelCurrent) {
 			h.current, h.id, h.since, h.adopted = c, id, v.CreatedAt, v.Ours()
+			h.made = h.adopted && !v.Has(rota.LabelAdopted)
 		}
 		h.pending = h.pending || v.Has(rota.LabelPending)
 		if v.Has(rota.LabelPrevious) {
@@ -127,38 +129,6 @@ func (s *Secret) preflightPlaces(ctx context.Context, h held) []rota.Finding {
 // isStranger reports whether a credential is neither Rota's nor in service.
 func (h held) isStranger(i rota.Issued) bool {
 	return i.ID != h.id && i.ID != h.before && !slices.Contains(h.ours, i.ID)
-}
-
-// preflightExpiry warns if the issuer ends the current credential before the policy
-// replaces it. Credentials that all expire are renewed in time.
-func (s *Secret) preflightExpiry(ctx context.Context, h held) []rota.Finding {
-	lister, lists := s.Issuer.(rota.Lister)
-	if !lists || s.Issuer.Traits().Lifetime > 0 || h.err != nil || h.id == "" {
-		return nil
-	}
-	issued, err := lister.List(ctx)
-	i := slices.IndexFunc(issued, func(i rota.Issued) bool { return i.ID == h.id && i.Active && !i.ExpiresAt.IsZero() })
-	if err != nil || i < 0 {
-		return nil // the issuer's own check reports the error
-	}
-	end := issued[i].ExpiresAt
-	f := rota.Finding{Check: h.id + " lasts until the next rotation", Detail: "it expires at " + stamp(end)}
-	next, ever := s.Policy.WithDefaults().due(s.Name, h.since, time.Time{})
-	switch {
-	case ever && next.Before(end):
-		f.OK = true
-		return []rota.Finding{f}
-	case ever:
-		f.Detail += ", and the next rotation is at " + stamp(next)
-	default:
-		f.Detail += ", and no rotation is scheduled"
-	}
-	f.Warning = true
-	f.Remedies = rota.Outside("set a later end at the issuer, or none, if it isn't meant to end then")
-	if s.Issuer.Traits().IssuerChooses { // such an end is fixed
-		f.Remedies = []rota.Remedy{{Action: rota.RemedyRotate, Secret: s.Name, Text: "before then, and rotate often enough that the next one doesn't end first"}}
-	}
-	return []rota.Finding{f}
 }
 
 // described describes a credential and what's known about its use.

@@ -135,13 +135,3 @@ func TestAnImpossiblePolicyHasAHintOfItsOwn(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
-
-// A token's end is fixed when it's made, so a later one can't be set.
-func TestATokenThatEndsBeforeItsRotation(t *testing.T) {
-	b, o := newOnlyOne(t)
-	o.made[0].ExpiresAt = b.now.Add(40 * rota.Day)
-	f := preflightOf(b, "issuer: t1 lasts until the next rotation")
-	if !f.Warning || len(f.Remedies) != 1 || f.Remedies[0].Action != rota.RemedyRotate {
-		t.Errorf("the check says %+v", f)
-	}
-}

@@ -132,7 +132,7 @@ func (c *elasticsearchKey) Validate(v *provider.Validation) {
 }
 
 // Traits implements [provider.IssuerConfig].
-func (c *elasticsearchKey) Traits() rota.Traits { return Elasticsearch.traits() }
+func (c *elasticsearchKey) Traits() rota.Traits { return Elasticsearch.traits(c.ExpiresAfter.Length) }
 
 // Fields implements [provider.IssuerConfig].
 func (c *elasticsearchKey) Fields() provider.Fields {
@@ -174,7 +174,7 @@ func (c *openSearchKey) Validate(v *provider.Validation) {
 }
 
 // Traits implements [provider.IssuerConfig].
-func (c *openSearchKey) Traits() rota.Traits { return OpenSearch.traits() }
+func (c *openSearchKey) Traits() rota.Traits { return OpenSearch.traits(c.ExpiresAfter.Length) }
 
 // Fields implements [provider.IssuerConfig].
 func (c *openSearchKey) Fields() provider.Fields {

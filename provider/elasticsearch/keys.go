@@ -53,13 +53,13 @@ var (
 	_ rota.Preflighter = (*APIKeys)(nil)
 )
 
-func (p Product) traits() rota.Traits {
+func (p Product) traits(expiresAfter time.Duration) rota.Traits {
 	// A list is read from an index, which is refreshed once a second.
-	return rota.Traits{Kind: string(p) + " API key", IssuerChooses: true, ConsistencyDelay: 5 * time.Second}
+	return rota.Traits{Kind: string(p) + " API key", IssuerChooses: true, ConsistencyDelay: 5 * time.Second, EndsAfter: expiresAfter}
 }
 
 // Traits implements [rota.Issuer].
-func (k *APIKeys) Traits() rota.Traits { return k.Connection.product.traits() }
+func (k *APIKeys) Traits() rota.Traits { return k.Connection.product.traits(k.ExpiresAfter) }
 
 // CredentialID implements [rota.Issuer]: the key's id.
 func (k *APIKeys) CredentialID(c rota.Credential) string { return c.Field(FieldID) }

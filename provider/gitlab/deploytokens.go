@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -52,10 +53,12 @@ var (
 	_ rota.Preflighter = (*DeployTokens)(nil)
 )
 
-var deployTraits = rota.Traits{Kind: "GitLab deploy token", IssuerChooses: true, TestSuccesses: 2, ConsistencyDelay: 10 * time.Second}
+func deployTraits(expiresAfter time.Duration) rota.Traits {
+	return rota.Traits{Kind: "GitLab deploy token", IssuerChooses: true, TestSuccesses: 2, ConsistencyDelay: 10 * time.Second, EndsAfter: cmp.Or(expiresAfter, DefaultExpiry)}
+}
 
 // Traits implements [rota.Issuer].
-func (d *DeployTokens) Traits() rota.Traits { return deployTraits }
+func (d *DeployTokens) Traits() rota.Traits { return deployTraits(d.ExpiresAfter) }
 
 // CredentialID implements [rota.Issuer]: the token's number.
 func (d *DeployTokens) CredentialID(c rota.Credential) string { return c.Field(FieldTokenID) }
@@ -91,12 +94,9 @@ var marked = regexp.MustCompile(`^ \((?:((?:rota-)?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}
 // the version's id is in its name: should the answer be lost, the list tells whose it
 // is.
 func (d *DeployTokens) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
-	now, length := time.Now, d.ExpiresAfter
+	now, length := time.Now, cmp.Or(d.ExpiresAfter, DefaultExpiry)
 	if d.Now != nil {
 		now = d.Now
-	}
-	if length == 0 {
-		length = DefaultExpiry
 	}
 	mark := " (" + r.Version + ")"
 	if !marked.MatchString(mark) { // such as a request's own token

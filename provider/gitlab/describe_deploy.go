@@ -44,7 +44,7 @@ func (c *deployTokenConfig) Validate(v *provider.Validation) {
 }
 
 // Traits implements [provider.IssuerConfig].
-func (c *deployTokenConfig) Traits() rota.Traits { return deployTraits }
+func (c *deployTokenConfig) Traits() rota.Traits { return deployTraits(c.ExpiresAfter.Length) }
 
 // Fields implements [provider.IssuerConfig].
 func (c *deployTokenConfig) Fields() provider.Fields { return deployFields }

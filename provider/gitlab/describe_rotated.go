@@ -46,7 +46,7 @@ func (c *rotatedTokenConfig) Validate(v *provider.Validation) {
 // Traits implements [provider.IssuerConfig].
 func (c *rotatedTokenConfig) Traits() rota.Traits {
 	kind, _ := c.owner()
-	return kind.rotatedTraits()
+	return kind.rotatedTraits(c.ExpiresAfter.Length)
 }
 
 // Fields implements [provider.IssuerConfig].

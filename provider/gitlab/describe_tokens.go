@@ -106,7 +106,7 @@ func (c *projectTokenConfig) Validate(v *provider.Validation) {
 }
 
 // Traits implements [provider.IssuerConfig].
-func (c *projectTokenConfig) Traits() rota.Traits { return ProjectToken.traits() }
+func (c *projectTokenConfig) Traits() rota.Traits { return ProjectToken.traits(c.ExpiresAfter.Length) }
 
 // Fields implements [provider.IssuerConfig].
 func (c *projectTokenConfig) Fields() provider.Fields { return tokenFields }
@@ -136,7 +136,7 @@ func (c *groupTokenConfig) Validate(v *provider.Validation) {
 }
 
 // Traits implements [provider.IssuerConfig].
-func (c *groupTokenConfig) Traits() rota.Traits { return GroupToken.traits() }
+func (c *groupTokenConfig) Traits() rota.Traits { return GroupToken.traits(c.ExpiresAfter.Length) }
 
 // Fields implements [provider.IssuerConfig].
 func (c *groupTokenConfig) Fields() provider.Fields { return tokenFields }
@@ -174,7 +174,9 @@ func checkUser(v *provider.Validation, user provider.Text) {
 }
 
 // Traits implements [provider.IssuerConfig].
-func (c *personalTokenConfig) Traits() rota.Traits { return PersonalToken.traits() }
+func (c *personalTokenConfig) Traits() rota.Traits {
+	return PersonalToken.traits(c.ExpiresAfter.Length)
+}
 
 // Fields implements [provider.IssuerConfig].
 func (c *personalTokenConfig) Fields() provider.Fields { return tokenFields }
@@ -200,7 +202,7 @@ type triggerTokenConfig struct {
 func (c *triggerTokenConfig) Validate(v *provider.Validation) { checkID(v, "project", c.Project) }
 
 // Traits implements [provider.IssuerConfig].
-func (c *triggerTokenConfig) Traits() rota.Traits { return TriggerToken.traits() }
+func (c *triggerTokenConfig) Traits() rota.Traits { return TriggerToken.traits(0) }
 
 // Fields implements [provider.IssuerConfig].
 func (c *triggerTokenConfig) Fields() provider.Fields { return tokenFields }

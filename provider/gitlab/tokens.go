@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,13 +69,17 @@ var (
 )
 
 // traits are those of a kind. GitLab has no limit on tokens of the same name.
-func (k TokenKind) traits() rota.Traits {
-	return rota.Traits{Kind: "GitLab " + string(k), IssuerChooses: true, TestSuccesses: 2, ConsistencyDelay: 10 * time.Second}
+func (k TokenKind) traits(expiresAfter time.Duration) rota.Traits {
+	t := rota.Traits{Kind: "GitLab " + string(k), IssuerChooses: true, TestSuccesses: 2, ConsistencyDelay: 10 * time.Second}
+	if k != TriggerToken {
+		t.EndsAfter = cmp.Or(expiresAfter, DefaultExpiry)
+	}
+	return t
 }
 
 // rotatedTraits are those of a token that's replaced by the next one.
-func (k TokenKind) rotatedTraits() rota.Traits {
-	traits := k.traits()
+func (k TokenKind) rotatedTraits(expiresAfter time.Duration) rota.Traits {
+	traits := k.traits(expiresAfter)
 	traits.Kind = "rotated " + traits.Kind
 	traits.Limit, traits.Replaces = 1, true
 	return traits
@@ -83,9 +88,9 @@ func (k TokenKind) rotatedTraits() rota.Traits {
 // Traits implements [rota.Issuer].
 func (t *Tokens) Traits() rota.Traits {
 	if t.Rotated {
-		return t.Kind.rotatedTraits()
+		return t.Kind.rotatedTraits(t.ExpiresAfter)
 	}
-	return t.Kind.traits()
+	return t.Kind.traits(t.ExpiresAfter)
 }
 
 // CredentialID implements [rota.Issuer]: the token's number.
@@ -112,10 +117,7 @@ func (t *Tokens) Create(ctx context.Context, r rota.CreateRequest) (rota.Credent
 	if t.Now != nil {
 		now = t.Now
 	}
-	length := t.ExpiresAfter
-	if length == 0 {
-		length = DefaultExpiry
-	}
+	length := cmp.Or(t.ExpiresAfter, DefaultExpiry)
 	expires := api.ISOTime(now().UTC().Add(length).Truncate(rota.Day))
 	var made token
 	var err error

@@ -53,12 +53,12 @@ var (
 	_ provider.Permitter = (*SecretIDs)(nil)
 )
 
-func secretIDTraits() rota.Traits {
-	return rota.Traits{Kind: "AppRole secret id", IssuerChooses: true, TestSuccesses: 2, ConsistencyDelay: 10 * time.Second}
+func secretIDTraits(ttl time.Duration) rota.Traits {
+	return rota.Traits{Kind: "AppRole secret id", IssuerChooses: true, TestSuccesses: 2, ConsistencyDelay: 10 * time.Second, EndsAfter: ttl}
 }
 
 // Traits implements [rota.Issuer].
-func (s *SecretIDs) Traits() rota.Traits { return secretIDTraits() }
+func (s *SecretIDs) Traits() rota.Traits { return secretIDTraits(s.TTL) }
 
 // CredentialID implements [rota.Issuer]: the accessor, with which nobody can log in.
 func (s *SecretIDs) CredentialID(c rota.Credential) string { return c.Field(FieldAccessor) }

@@ -49,7 +49,7 @@ func (c *secretIDConfig) Validate(v *provider.Validation) {
 }
 
 // Traits implements [provider.IssuerConfig].
-func (c *secretIDConfig) Traits() rota.Traits { return secretIDTraits() }
+func (c *secretIDConfig) Traits() rota.Traits { return secretIDTraits(c.TTL.Length) }
 
 // Fields implements [provider.IssuerConfig].
 func (c *secretIDConfig) Fields() provider.Fields {
