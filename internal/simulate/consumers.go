@@ -38,7 +38,7 @@ func (s *subject) addConsumers() {
 		switch {
 		case n < reloaders:
 			c.reloader = n
-		case s.keys != nil && s.chance(0.2):
+		case s.keys != nil && s.ending == nil && s.chance(0.2):
 			// A laggard, protected only by its visible use.
 			c.reread, c.login = s.policy.RotateEvery/2, s.during(2*time.Hour, 6*time.Hour)
 		case s.connects() != nil && s.chance(0.3):
@@ -66,6 +66,9 @@ func (s *subject) loginEvery() time.Duration {
 func (s *subject) overlap() time.Duration {
 	if life := s.traits.Lifetime; life > 0 {
 		return life - s.policy.RotateEvery - 2*rotation.EndMargin
+	}
+	if s.ending != nil {
+		return min(s.policy.DeactivatePreviousAfter, s.policy.RotateEvery/16)
 	}
 	if s.policy.Retire == rotation.RetireBeforeCreate {
 		return s.policy.RotateEvery / 2
@@ -139,6 +142,9 @@ func (s *subject) excused(c *consumer) bool {
 	}
 	if s.traits.Lifetime > 0 {
 		return s.outlived(c)
+	}
+	if id := s.issuer.CredentialID(c.credential); s.ended(id) {
+		return !s.calmBefore(id)
 	}
 	if s.traits.Overlap() {
 		return false

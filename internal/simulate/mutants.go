@@ -140,6 +140,16 @@ func plannerMutants() []Mutant {
 				}
 				return d
 			})},
+		{"an end is only a warning", 1, "a credential that ends is rotated at the policy's own date",
+			believing(func(st *rotation.State, _ *rotation.Policy, _ time.Time) {
+				for i := range st.Issued {
+					st.Issued[i].ExpiresAt = time.Time{}
+				}
+				for id, vp := range st.Progress.Versions {
+					vp.EndsAt = time.Time{}
+					st.Progress.Versions[id] = vp
+				}
+			})},
 		{"no answer means unused", 4, "what the issuer cannot say about use is taken for no use",
 			believing(func(st *rotation.State, _ *rotation.Policy, _ time.Time) {
 				for i := range st.Issued {

@@ -85,6 +85,10 @@ func (s *subject) randomIssuer(o memory.Options) {
 		s.useLag = s.during(0, 4*time.Hour)
 		options := memory.AccessKeysOptions{Options: o, RefusedLogins: refused, UseLag: s.useLag,
 			Settle: time.Minute, ListLag: time.Duration(s.rng.IntN(20)) * time.Second}
+		if (s.w.options.Seed+uint64(s.i))%endsOneIn == 1 {
+			s.ending = &endingKeys{made: map[string]time.Time{}, end: map[string]time.Time{}}
+			options.Lasts = s.lasts
+		}
 		if s.tokens = (s.w.options.Seed+uint64(s.i))%tokensOneIn == 0; s.tokens {
 			s.keys = memory.NewTokens(options).All
 		} else {

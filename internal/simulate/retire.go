@@ -83,7 +83,11 @@ func (s *subject) checkGrace(k *worker, id string) {
 		due = t.servedAt.Add(s.policy.DeletePreviousAfter)
 	}
 	if s.policy.Retire == rotation.RetireBeforeCreate {
-		due, _ = s.dueAt()
+		due, _ = s.policedAt()
+		due, _ = s.early(due)
+	}
+	if s.endsSoon() {
+		return
 	}
 	if s.now.Before(due.Add(-tolerance)) {
 		s.violate(4, "%s would be retired before its grace is over at %s", id, stamp(due))
@@ -143,7 +147,7 @@ func (s *subject) checkDelete(id string) {
 	}
 	off, known := s.truth.offAt[id]
 	second := s.policy.DeletePreviousAfter - s.policy.DeactivatePreviousAfter
-	if id == s.idOf(rota.LabelPrevious) && known && s.policy.Retire != rotation.RetireBeforeCreate && k.force != rota.StepDelete &&
+	if id == s.idOf(rota.LabelPrevious) && known && !s.endsSoon() && s.policy.Retire != rotation.RetireBeforeCreate && k.force != rota.StepDelete &&
 		s.now.Before(off.Add(second-tolerance)) {
 		s.violate(4, "%s would be deleted before its second grace, which began at %s, is over", id, stamp(off))
 	}
@@ -161,9 +165,16 @@ func (s *subject) checkDeleteActive(k *worker, id string) {
 	}
 }
 
-// dueAt returns when the current credential is due for rotation, or false if
-// there is none.
+// dueAt returns when the current credential is due for rotation at the latest, or
+// false if there is none.
 func (s *subject) dueAt() (time.Time, bool) {
+	at, ok := s.policedAt()
+	_, last := s.early(at)
+	return last, ok
+}
+
+// policedAt returns when it's due by the policy.
+func (s *subject) policedAt() (time.Time, bool) {
 	if s.idOf(rota.LabelCurrent) == "" {
 		return time.Time{}, false
 	}
@@ -247,7 +258,8 @@ func (s *subject) checkMadeOnce(k *worker) {
 
 // checkDue checks rule 7: nothing is created early.
 func (s *subject) checkDue(k *worker) {
-	if due, ok := s.dueAt(); ok && k.force == rota.StepNone && s.now.Before(due.Add(-tolerance)) {
+	due, ok := s.policedAt()
+	if due, _ = s.early(due); ok && k.force == rota.StepNone && s.now.Before(due.Add(-tolerance)) {
 		s.violate(7, "a new credential is made, though the current one is due at %s only", stamp(due))
 	}
 }

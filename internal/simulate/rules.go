@@ -169,6 +169,7 @@ func (s *subject) follow(e memory.Effect) {
 		s.followPut(e.ID)
 	}
 	s.followServed()
+	s.followEnds()
 }
 
 // followServed notes that everyone has a version again that has been served

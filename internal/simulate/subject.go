@@ -33,6 +33,7 @@ type subject struct {
 	seq   int
 
 	keys    *memory.AccessKeys // exactly one of these seven is the issuer
+	ending  *endingKeys        // the keys end by themselves; nil if they don't
 	tokens  bool               // Rota can't deactivate what there is; people can
 	pass    *memory.Password
 	alt     *memory.Alternating
