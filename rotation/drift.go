@@ -53,7 +53,8 @@ func guardDrift(v *view, d Decision) (Decision, bool) {
 	if !v.Drifted {
 		return v.unverified(d)
 	}
-	if v.takesOver() {
+	replaces := v.isRevoked() && (d.Step == rota.StepCreate || d.Next == rota.StepCreate)
+	if v.takesOver() || replaces {
 		return Decision{}, false // it does, or says what keeps it from that
 	}
 	return v.hold(HoldDrifted, rota.StepCreate, earlier(d.Due, v.now), earlier(d.At, v.now.Add(holdRecheck)), v.drifted(),

@@ -179,6 +179,7 @@ type VersionProgress struct {
 	ExpiresAt     time.Time            `json:"expires_at,omitzero"` // when it expires
 	EndsAt        time.Time            `json:"ends_at,omitzero"`    // when the issuer ends it by itself, as its list last said
 	EarlyFor      time.Time            `json:"early_for,omitzero"`  // when the one before ends, if this one was made early for that
+	Revoked       string               `json:"revoked,omitempty"`   // the credential that this one was made for, because somebody had revoked it
 	Base          string               `json:"base,omitempty"`      // the version that was current when this one was put
 	Asked         bool                 `json:"asked,omitempty"`     // a person asked for it
 	SetBegunAt    time.Time            `json:"set_begun_at,omitzero"`

@@ -51,6 +51,7 @@ var Scheduled = Chain{
 		rulePending,
 		ruleTakesOver,
 		ruleServable,
+		ruleRevoked,
 		ruleServe,
 		ruleOrphans,
 		ruleFirst,

@@ -39,6 +39,22 @@ func (v *view) mustRenew() bool {
 	return !v.now.Before(at)
 }
 
+// ruleRevoked replaces a credential that expires, and that somebody revoked before
+// that. There's no other one in force that its consumers could have, as there may be
+// for a password that somebody changed, so replacing it locks nobody out.
+func ruleRevoked(v *view) (Decision, bool) {
+	if !v.isRevoked() {
+		return Decision{}, false
+	}
+	return v.create(v.now, "the current credential "+v.current.CredentialID+" was revoked outside Rota, before it expires")
+}
+
+// isRevoked reports whether the issuer said just now that the current credential, which
+// expires, isn't in force.
+func (v *view) isRevoked() bool {
+	return v.Traits.Lifetime > 0 && v.canDrift() && v.Told && v.Drifted && v.Driver == nil
+}
+
 // asksReplacement reports whether a person is asking to replace the current
 // credential, or did when the pending one was made.
 func (v *view) asksReplacement() bool {

@@ -17,6 +17,7 @@ type leased struct {
 	b       *bench
 	made    int
 	revoked map[string]bool
+	away    bool
 }
 
 const leaseLife = 24 * time.Hour
@@ -27,6 +28,9 @@ func (l *leased) Traits() rota.Traits {
 func (l *leased) CredentialID(c rota.Credential) string { return c.Field("id") }
 
 func (l *leased) Create(context.Context, rota.CreateRequest) (rota.Credential, error) {
+	if l.away {
+		return rota.Credential{}, &rota.Error{System: "leased", Class: rota.ClassWait, Err: rota.ErrConflict}
+	}
 	l.made++
 	return rota.NewCredential(map[string]string{"id": fmt.Sprint("lease-", l.made), rota.FieldExpiration: l.b.now.Add(leaseLife).Format(time.RFC3339)}), nil
 }
@@ -45,9 +49,9 @@ func (l *leased) Delete(_ context.Context, r rota.RetireRequest) error {
 	return nil
 }
 
-// Consumers of a lease that somebody revoked can't log in until it would have been
-// renewed: that's long before it's noticed, unless somebody looks.
-func TestALeaseThatWasRevokedOutsideIsNoticed(t *testing.T) {
+// Consumers of a lease that somebody revoked can't log in until it's replaced. Nobody
+// has another one in force, so that needs no person, even while a target is away.
+func TestALeaseThatWasRevokedOutsideIsReplaced(t *testing.T) {
 	b := newBench(t)
 	l := &leased{b: b, revoked: map[string]bool{}}
 	b.secret.Issuer, b.secret.Policy = l, rotation.Policy{}
@@ -63,14 +67,15 @@ func TestALeaseThatWasRevokedOutsideIsNoticed(t *testing.T) {
 	}
 	before := b.now
 	result := b.next(t)
-	if result.Last.Hold != rotation.HoldDrifted || len(result.Last.Remedies) == 0 || result.Last.Remedies[0].Action != rota.RemedyRotate {
-		t.Fatalf("after %s: %+v", b.now.Sub(before), result.Last)
+	if l.made != 2 || result.Last.Hold != rotation.HoldNone || result.Status.Credential != "lease-2" {
+		t.Fatalf("after %s: %d made, %+v", b.now.Sub(before), l.made, result.Last)
 	}
 	if b.now.Sub(before) > leaseLife/8+time.Minute {
 		t.Errorf("it took %s", b.now.Sub(before))
 	}
-	if result := b.advance(t, rotation.Options{Force: rota.StepCreate}); l.made != 2 || result.Last.Hold != rotation.HoldNone {
-		t.Errorf("%d made: %+v", l.made, result.Last)
+	events := b.notifier.Events()
+	if last := events[len(events)-1]; last.Kind != rota.EventRotated || !strings.Contains(last.Reason, "lease-1, was revoked outside Rota") {
+		t.Errorf("nobody was told: %+v", last)
 	}
 	// One that ended while Rota didn't run is renewed as ever.
 	b.now = b.now.Add(2 * leaseLife)
@@ -104,5 +109,36 @@ func TestALeaseIsRevokedOnceItsSuccessorLogsIn(t *testing.T) {
 	l.revoked["lease-3"] = true
 	if r, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{}); err != nil || !strings.Contains(steps(r), "delete") {
 		t.Errorf("it did %q (%v)", steps(r), err)
+	}
+}
+
+// What a person has stopped isn't begun, and a failure doesn't become drift that only
+// they could end.
+func TestARevokedLeaseThatCantBeReplacedYet(t *testing.T) {
+	for name, test := range map[string]struct {
+		before func(*bench, *leased)
+		hold   rotation.HoldKind
+	}{
+		"paused": {func(b *bench, _ *leased) {
+			b.rotator.Journal = &halting{Journal: b.rotator.Journal, halts: rotation.Halts{Paused: &rotation.Halt{By: "ann", At: b.now}}}
+		}, rotation.HoldPaused},
+		"the issuer is away": {func(_ *bench, l *leased) { l.away = true }, rotation.HoldNone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			l := &leased{b: b, revoked: map[string]bool{}}
+			b.secret.Issuer, b.secret.Policy = l, rotation.Policy{}
+			b.advance(t, rotation.Options{})
+			l.revoked["lease-1"] = true
+			test.before(b, l)
+			b.now = b.now.Add(leaseLife / 8)
+			result, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{})
+			if l.made != 1 || result.Last.Hold != test.hold || l.away != (err != nil) {
+				t.Errorf("%d made, %+v, %v", l.made, result.Last, err)
+			}
+			if l.away && !strings.Contains(result.Last.Reason, "was revoked outside Rota") {
+				t.Errorf("it says %q", result.Last.Reason)
+			}
+		})
 	}
 }

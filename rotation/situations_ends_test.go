@@ -35,7 +35,17 @@ func earlyEnds() []situation {
 	used := func(day int) change {
 		return issued("A", func(i *rota.Issued) { i.Use = rota.Use{Evidence: rota.EvidenceRecorded, At: at(day)} })
 	}
+	revoked := func(s *situation) {
+		expiring(s)
+		s.state.Traits.Revocable, s.state.Tells, s.state.Told, s.state.Drifted = true, true, true, true
+	}
 	return []situation{
+		sit("a lease was revoked", served(), at(5), revoked),
+		sit("a lease was revoked, as the last look found", served(), at(5), revoked, state(func(s *rotation.State) { s.Told = false })),
+		sit("a lease was revoked, and its targets are away", served(), at(5), revoked, state(func(s *rotation.State) { s.Targets = []string{"t"} }), failure(rota.StepDeliver, 2, at(6))),
+		sit("a lease was revoked, and making another failed", served(), at(5), revoked, failure(rota.StepCreate, 2, at(6))),
+		sit("a lease was revoked, and everything is frozen", served(), at(5), revoked, state(func(s *rotation.State) { s.Halts.Frozen = &rotation.Halt{By: "ann", At: at(4)} })),
+		sit("a session that can't be revoked is refused", served(), at(5), revoked, traits(func(t *rota.Traits) { t.Revocable = false })),
 		sit("it ends after the next rotation", served(), at(10), endsOn("A", at(200))),
 		sit("it ends right when the next rotation is due", served(), at(10), endsOn("A", at(90))),
 		sit("it ends before the next rotation", served(), at(10), endsOn("A", at(60))),

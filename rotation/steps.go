@@ -20,10 +20,14 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 	undo := t.ledger.mark()
 	d.Version = cmp.Or(d.Version, t.ledger.progress.requestedVersion(), t.NewID())
 	ending, _ := t.view().early()
+	revoked := t.view().isRevoked()
 	t.ledger.update(d.Version, func(vp *VersionProgress) {
 		vp.Base, vp.Asked = current.ID, t.asked.step == rota.StepCreate
 		if !vp.Asked {
 			vp.EarlyFor = ending.end
+		}
+		if revoked {
+			vp.Revoked = current.CredentialID
 		}
 	})
 	if err := t.beginCreate(ctx, d); err != nil {
@@ -276,7 +280,7 @@ func (t *turn) restage(ctx context.Context, d Decision, current rota.Version) er
 	d.Version = t.NewID()
 	d.Reason = "store the new credential again: the current version was changed meanwhile"
 	t.ledger.update(d.Version, func(vp *VersionProgress) {
-		*vp = VersionProgress{CredentialID: old.CredentialID, ExpiresAt: old.ExpiresAt, EndsAt: old.EndsAt, EarlyFor: old.EarlyFor, Base: current.ID, SetBegunAt: old.SetBegunAt, SetAt: old.SetAt, TestedAt: old.TestedAt}
+		*vp = VersionProgress{CredentialID: old.CredentialID, ExpiresAt: old.ExpiresAt, EndsAt: old.EndsAt, EarlyFor: old.EarlyFor, Revoked: old.Revoked, Base: current.ID, SetBegunAt: old.SetBegunAt, SetAt: old.SetAt, TestedAt: old.TestedAt}
 	})
 	if err := t.ledger.writeAhead(ctx, d); err != nil {
 		return err
@@ -315,10 +319,14 @@ const rotatedReason = "the new credential is tested, promoted, delivered and in 
 // credential that expires by itself: there, only trouble is news, and the audit
 // has the rest.
 func (l *ledger) rotated(version, credential string, requested rota.Step) {
-	if l.s.Issuer.Traits().Lifetime > 0 && requested != rota.StepCreate && l.progress.Trouble == "" {
+	revoked := l.version(version).Revoked
+	if l.s.Issuer.Traits().Lifetime > 0 && requested != rota.StepCreate && l.progress.Trouble == "" && revoked == "" {
 		return
 	}
 	reason := rotatedReason
+	if revoked != "" {
+		reason += "; the one before, " + revoked + ", was revoked outside Rota"
+	}
 	if end := l.version(version).EarlyFor; !end.IsZero() {
 		ends := "ends"
 		if !l.Now().Before(end) {
