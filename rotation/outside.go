@@ -73,13 +73,18 @@ func (o *outside) get(ctx context.Context, version string) (rota.Credential, err
 	if err != nil {
 		return rota.Credential{}, err
 	}
+	return o.remember(version, c), nil
+}
+
+// remember keeps a version's stored value for this turn, and returns what get does.
+func (o *outside) remember(version string, c rota.Credential) rota.Credential {
 	o.ledger.redact(c)
 	c = o.s.issued(c)
 	if o.values == nil {
 		o.values = map[string]rota.Credential{}
 	}
 	o.values[version] = c
-	return c, nil
+	return c
 }
 
 // put stores a version as AWSPENDING, with more labels if there are any.

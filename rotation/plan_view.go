@@ -22,11 +22,18 @@ type view struct {
 }
 
 func newView(st State, p Policy, now time.Time) *view {
-	v := &view{State: st, policy: p.ForLifetime(st.Traits.Lifetime).WithDefaults(), now: now}
-	v.current, v.hasCurrent = findCredential(st.Contents.Versions, rota.LabelCurrent)
-	v.pending, v.hasPending = rota.Find(st.Contents.Versions, rota.LabelPending)
-	v.previous, v.hasPrevious = findCredential(st.Contents.Versions, rota.LabelPrevious)
-	return v
+	v := view{State: st}
+	v.complete(p, now)
+	return &v
+}
+
+// complete works out everything but the state.
+func (v *view) complete(p Policy, now time.Time) {
+	v.policy, v.now = p.ForLifetime(v.Traits.Lifetime).WithDefaults(), now
+	versions := v.Contents.Versions
+	v.current, v.hasCurrent = findCredential(versions, rota.LabelCurrent)
+	v.pending, v.hasPending = rota.Find(versions, rota.LabelPending)
+	v.previous, v.hasPrevious = findCredential(versions, rota.LabelPrevious)
 }
 
 // findCredential returns the version that carries the label, unless it holds no

@@ -73,19 +73,24 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 			vp.ExpiresAt = c.ExpiresAt()
 		}
 	})
-	return t.change(ctx, d, func() {}, putChange(d.Version, c, newLabels(d.Version)...))
+	err = t.change(ctx, d, func() {}, putChange(d.Version, c, newLabels(d.Version)...))
+	if err == nil && t.ledger.storeKeeper() != nil {
+		t.outside.remember(d.Version, c) // committed with the journal, so nothing needs reading back
+	}
+	return err
 }
 
 // createRequest is what the issuer is told about what there is, and about the
 // version that the credential is for.
 func (t *turn) createRequest(ctx context.Context, version string) (rota.CreateRequest, error) {
-	t.lost = t.view().isLost()
-	r := rota.CreateRequest{Version: version, Taken: t.view().taken(), Replaces: t.view().replaces(), Anew: t.asked.step == rota.StepCreate}
+	v := t.view()
+	t.lost = v.isLost()
+	r := rota.CreateRequest{Version: version, Taken: v.taken(), Replaces: v.replaces(), Anew: t.asked.step == rota.StepCreate}
 	var err error
 	current := t.seen.holder(rota.LabelCurrent)
 	if r.Current, err = t.inUse(ctx, current); !r.Current.IsZero() {
-		v, _ := t.seen.version(current)
-		r.CurrentSince = v.CreatedAt
+		held, _ := t.seen.version(current)
+		r.CurrentSince = held.CreatedAt
 	}
 	return r, err
 }

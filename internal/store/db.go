@@ -125,7 +125,7 @@ func open(ctx context.Context, o Options) (_ *DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{&core{database: d, actor: o.Actor, keys: &keys{master: o.master()}}}
+	db := &DB{&core{database: d, actor: o.Actor, keys: &keys{master: o.master()}, reads: statements{local: d.path != ""}}}
 	if db.writer, err = newWriter(ctx, d, db.keys); err != nil {
 		return nil, errors.Join(err, d.connection.close(), d.close())
 	}

@@ -108,17 +108,17 @@ func (db Journal) Commit(ctx context.Context, r rotation.SaveRequest, changes []
 // save saves, and runs also in the same transaction if it isn't nil.
 func (db Journal) save(ctx context.Context, r rotation.SaveRequest, also func(*tx) error) error {
 	fail := func(err error) error { return fmt.Errorf("save progress of secret %s: %w", r.Lease.Secret, err) }
-	progress, err := json.Marshal(r.Progress)
+	progress, err := encode(&r.Progress)
 	if err != nil {
 		return fail(err)
 	}
-	status, err := json.Marshal(r.Progress.Status)
+	status, err := encode(&r.Progress.Status)
 	if err != nil {
 		return fail(err)
 	}
-	var failure []byte
+	failure := ""
 	if r.Progress.Failure != nil {
-		if failure, err = json.Marshal(r.Progress.Failure); err != nil {
+		if failure, err = encode(r.Progress.Failure); err != nil {
 			return fail(err)
 		}
 	}
@@ -139,7 +139,7 @@ func (db Journal) save(ctx context.Context, r rotation.SaveRequest, also func(*t
 			holder, expires = "", 0
 		}
 		n, err := t.exec(sqlSave, r.Lease.Secret, r.Lease.Fence, r.Lease.Holder,
-			expires, next, string(status), string(failure), string(progress), overdueFrom(r.Progress), holder, len(r.Progress.Unsent))
+			expires, next, status, failure, progress, overdueFrom(r.Progress), holder, len(r.Progress.Unsent))
 		if err != nil {
 			return err
 		}
@@ -158,6 +158,12 @@ func (db Journal) save(ctx context.Context, r rotation.SaveRequest, also func(*t
 		return fail(err)
 	}
 	return nil
+}
+
+// encode is the JSON of what a pointer points to, for a column.
+func encode(v any) (string, error) {
+	text, err := json.Marshal(v)
+	return string(text), err
 }
 
 // KeepsStore implements [rotation.StoreKeeper]: a secret's versions are stored

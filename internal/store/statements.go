@@ -9,6 +9,11 @@ import (
 // statements caches prepared statements for reads so frequent that parsing
 // their SQL would be half the work. They end with their pool.
 type statements struct {
+	// local means that the database is in this process, where such a read ends
+	// sooner than anyone could cancel it. The driver and [sql.DB] would start a
+	// goroutine each to see whether someone does.
+	local bool
+
 	mu       sync.Mutex
 	prepared map[string]*sql.Stmt
 }
@@ -50,6 +55,12 @@ func (s *statements) row(ctx context.Context, pool *sql.DB, query string, args [
 // rows passes each row to scan. A pool may still have connections that ended
 // with a server that has restarted since: each is good for one failure.
 func (s *statements) rows(ctx context.Context, pool *sql.DB, query string, args []any, scan func(scanner) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.local {
+		ctx = context.WithoutCancel(ctx)
+	}
 	stmt, err := s.prepare(ctx, pool, query)
 	if err != nil {
 		return err
