@@ -108,19 +108,9 @@ func (db Journal) Commit(ctx context.Context, r rotation.SaveRequest, changes []
 // save saves, and runs also in the same transaction if it isn't nil.
 func (db Journal) save(ctx context.Context, r rotation.SaveRequest, also func(*tx) error) error {
 	fail := func(err error) error { return fmt.Errorf("save progress of secret %s: %w", r.Lease.Secret, err) }
-	progress, err := encode(&r.Progress)
+	progress, status, failure, err := encodeProgress(&r.Progress)
 	if err != nil {
 		return fail(err)
-	}
-	status, err := encode(&r.Progress.Status)
-	if err != nil {
-		return fail(err)
-	}
-	failure := ""
-	if r.Progress.Failure != nil {
-		if failure, err = encode(r.Progress.Failure); err != nil {
-			return fail(err)
-		}
 	}
 	next := micros(r.Progress.NextAt)
 	if next != 0 && r.Progress.NextAt.After(fromMicros(next)) {
@@ -160,10 +150,23 @@ func (db Journal) save(ctx context.Context, r rotation.SaveRequest, also func(*t
 	return nil
 }
 
-// encode is the JSON of what a pointer points to, for a column.
-func encode(v any) (string, error) {
-	text, err := json.Marshal(v)
-	return string(text), err
+// encodeProgress encodes progress, and the two parts of it that have columns of
+// their own: its status, which is encoded once for both, and its failure, "" for
+// none.
+func encodeProgress(p *rotation.Progress) (progress, status, failure string, err error) {
+	s, err := json.Marshal(&p.Status)
+	if err != nil {
+		return "", "", "", err
+	}
+	all, err := json.Marshal(struct {
+		*rotation.Progress
+		Status json.RawMessage `json:"status"`
+	}{p, s})
+	if err != nil || p.Failure == nil {
+		return string(all), string(s), "", err
+	}
+	f, err := json.Marshal(p.Failure)
+	return string(all), string(s), string(f), err
 }
 
 // KeepsStore implements [rotation.StoreKeeper]: a secret's versions are stored
