@@ -92,20 +92,14 @@ func (t *tx) writeAudit() error {
 	}
 	h := last
 	for rest := entries; len(rest) > 0; {
-		n := insertSize(len(rest))
-		query := strings.Builder{}
-		query.WriteString(sqlInsertAudit)
-		var args []any
-		for i, text := range rest[:n] {
+		insert := auditInsert(len(rest))
+		args := make([]any, 0, 3*insert.rows)
+		for _, text := range rest[:insert.rows] {
 			h = h.next(text)
-			if i > 0 {
-				query.WriteString(", ")
-			}
-			fmt.Fprintf(&query, "($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3)
 			args = append(args, h.seq, string(text), bytes.Clone(h.hash[:]))
 		}
-		t.enqueue(query.String(), args...)
-		rest = rest[n:]
+		t.enqueue(insert.query, args...)
+		rest = rest[insert.rows:]
 	}
 	seal, err := t.committer.seals.seal(h)
 	if err != nil {
@@ -119,16 +113,29 @@ func (t *tx) writeAudit() error {
 	return nil
 }
 
-// insertSize is how many of the remaining entries go into the next INSERT.
-// There are only a few sizes, so that all of them are soon prepared: preparing
-// one costs a round trip while everyone waits for the end of the chain.
-func insertSize(entries int) int {
-	for _, n := range []int{64, 16, 4} {
-		if entries >= n {
-			return n
-		}
+// insertion is an INSERT of so many entries.
+type insertion struct {
+	rows  int
+	query string
+}
+
+// auditInserts insert 64, 16, 4 entries and one. There are only a few, so that all
+// of them are soon prepared: preparing one costs a round trip while everyone waits
+// for the end of the chain.
+var auditInserts = []insertion{newAuditInsert(64), newAuditInsert(16), newAuditInsert(4), newAuditInsert(1)}
+
+func newAuditInsert(rows int) insertion {
+	values := make([]string, rows)
+	for i := range values {
+		values[i] = fmt.Sprintf("($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3)
 	}
-	return 1
+	return insertion{rows: rows, query: sqlInsertAudit + strings.Join(values, ", ")}
+}
+
+// auditInsert returns the INSERT of the next of the remaining entries.
+func auditInsert(remaining int) insertion {
+	i := slices.IndexFunc(auditInserts, func(one insertion) bool { return one.rows <= remaining })
+	return auditInserts[i]
 }
 
 // AuditQuery selects audit entries.

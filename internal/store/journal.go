@@ -128,8 +128,8 @@ func (db Journal) save(ctx context.Context, r rotation.SaveRequest, also func(*t
 		if r.Release {
 			holder, expires = "", 0
 		}
-		n, err := t.exec(sqlSave, r.Lease.Secret, r.Lease.Fence, r.Lease.Holder,
-			expires, next, status, failure, progress, overdueFrom(r.Progress), holder, len(r.Progress.Unsent))
+		n, err := t.exec(sqlSave, holder, expires, next, status, failure, progress, overdueFrom(r.Progress), len(r.Progress.Unsent),
+			r.Lease.Secret, r.Lease.Fence, r.Lease.Holder)
 		if err != nil {
 			return err
 		}

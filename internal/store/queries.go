@@ -43,7 +43,7 @@ const (
 	sqlTakeLease          = `INSERT INTO progress (secret, fence, holder, expires_at, instance) VALUES ($1, 1, $2, $3, $4) ON CONFLICT (secret) DO UPDATE SET fence = progress.fence + 1, holder = excluded.holder, expires_at = excluded.expires_at, instance = excluded.instance, lifted = CASE WHEN ` + sqlOtherConfiguration + ` THEN progress.fence + 1 ELSE progress.lifted END`
 	sqlLease              = `SELECT holder, expires_at, instance, CASE WHEN enrolled = 1 THEN fingerprint ELSE '' END FROM progress WHERE secret = $1`
 	sqlRelease            = `UPDATE progress SET holder = '', expires_at = 0 WHERE secret = $1 AND fence = $2 AND holder = $3`
-	sqlSave               = `UPDATE progress SET holder = $10, expires_at = $4, next_at = CASE WHEN fence > lifted THEN CAST($5 AS BIGINT) ELSE 0 END, status = $6, failure = $7, progress = $8, overdue_from = $9, unsent = $11, lifted = CASE WHEN fence > lifted THEN 0 ELSE lifted END WHERE secret = $1 AND fence = $2 AND holder = $3`
+	sqlSave               = `UPDATE progress SET holder = $1, expires_at = $2, next_at = CASE WHEN fence > lifted THEN CAST($3 AS BIGINT) ELSE 0 END, status = $4, failure = $5, progress = $6, overdue_from = $7, unsent = $8, lifted = CASE WHEN fence > lifted THEN 0 ELSE lifted END WHERE secret = $9 AND fence = $10 AND holder = $11`
 	// %s is ", $2" and so on, for more secrets.
 	sqlLoad = `SELECT 0, '', '', '', 0, '', coalesce((SELECT halt FROM halts WHERE name = 'all'), ''), coalesce((SELECT at FROM restored WHERE id = 1), 0), 0, '', 0, ''
 		UNION ALL

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -141,11 +143,29 @@ func (c *sqliteConnection) prepare(ctx context.Context, conn *sql.Conn, query st
 	if stmt, ok := c.stmts[query]; ok {
 		return stmt, nil
 	}
-	stmt, err := conn.PrepareContext(ctx, query)
+	stmt, err := conn.PrepareContext(ctx, positional(query))
 	if err == nil {
 		c.stmts[query] = stmt
 	}
 	return stmt, err
+}
+
+var parameter = regexp.MustCompile(`\$[0-9]+`)
+
+// positional replaces $1, $2 and so on with question marks, if each is there once
+// and in that order. The driver compares a parameter that has a name with the
+// number of every value, which took a quarter of the time to insert 64 rows.
+func positional(query string) string {
+	n, inOrder := 0, true
+	replaced := parameter.ReplaceAllStringFunc(query, func(name string) string {
+		n++
+		inOrder = inOrder && name == "$"+strconv.Itoa(n)
+		return "?"
+	})
+	if !inOrder {
+		return query
+	}
+	return replaced
 }
 
 func (c *sqliteConnection) exec(ctx context.Context, conn *sql.Conn, s *statement) (int64, error) {
