@@ -38,6 +38,9 @@ type System struct {
 	// MessageOf is what a refusal says. Defaults to the texts of a JSON object's
 	// "message", "error" or "errors".
 	MessageOf func(body []byte) string
+	// Identity asks an instance who it is, for [provider.Identifier]; nil if it has
+	// nothing that identifies it.
+	Identity func(ctx context.Context, c *Connection) (string, error)
 	// Explain has the last word on the class and the remedies of a refusal; nil if
 	// the status says enough.
 	Explain func(e *rota.Error, r Request, a *provider.Answer)
@@ -69,6 +72,8 @@ type Connection struct {
 	http   *http.Client
 	clock  *provider.Clock
 }
+
+var _ provider.Identifier = (*Connection)(nil)
 
 // Bearer is the Authorization header of a token.
 func Bearer(token string) string {
@@ -127,11 +132,19 @@ func sent(r *http.Request, _ []byte) rota.Credential {
 	return rota.NewCredential(fields)
 }
 
-// Name is the connection's in rota.yaml, and System its name in errors.
+// Name is the connection's in rota.yaml.
 func (c *Connection) Name() string { return c.name }
 
 // System is the connection's name in errors: "grafana main".
 func (c *Connection) System() string { return c.system.Key + " " + c.name }
+
+// Identity implements [provider.Identifier].
+func (c *Connection) Identity(ctx context.Context) (string, error) {
+	if c.system.Identity == nil {
+		return "", nil
+	}
+	return c.system.Identity(ctx, c)
+}
 
 // Close ends idle connections.
 func (c *Connection) Close() { c.http.CloseIdleConnections() }

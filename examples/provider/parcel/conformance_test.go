@@ -5,28 +5,29 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/httpapi"
 	"github.com/rota-dev/rota/provider/providertest"
 
 	"example.com/rota-parcel/parcel"
 	"example.com/rota-parcel/parcel/parceltest"
 )
 
-// start gives a Parcel and a client of it.
-func start(t *testing.T) (*parceltest.Server, *parcel.Client) {
+// start gives a Parcel and a connection to it.
+func start(t *testing.T) (*parceltest.Server, *httpapi.Connection) {
 	t.Helper()
 	server := parceltest.New()
 	t.Cleanup(server.Close)
-	client, err := parcel.NewClient("test", server.URL, parceltest.AdminToken)
+	connection, err := parcel.Connect("test", server.URL, parceltest.AdminToken)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return server, client
+	return server, connection
 }
 
 func TestTheIssuerConforms(t *testing.T) {
 	providertest.Issuer(t, func(t *testing.T) providertest.IssuerFixture {
-		server, client := start(t)
-		issuer := &parcel.Tokens{Client: client, Account: "shop"}
+		server, connection := start(t)
+		issuer := &parcel.Tokens{Connection: connection, Account: "shop"}
 		return providertest.IssuerFixture{
 			Issuer: issuer,
 			Inject: server.Inject(map[string]string{
@@ -45,13 +46,13 @@ func TestTheIssuerConforms(t *testing.T) {
 
 func TestTheTargetConforms(t *testing.T) {
 	providertest.Target(t, func(t *testing.T) providertest.TargetFixture {
-		server, client := start(t)
+		server, connection := start(t)
 		value, err := rota.ParseFieldMap(map[string]string{"api_token": parcel.FieldToken}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return providertest.TargetFixture{
-			Target: &parcel.Setting{Target: "settings", Client: client, Account: "shop", Setting: "api_token", Value: value},
+			Target: &parcel.Setting{Target: "settings", Connection: connection, Account: "shop", Setting: "api_token", Value: value},
 			Inject: server.Inject(map[string]string{"deliver": http.MethodPut}),
 			Credential: func(n int) rota.Credential {
 				return rota.NewCredential(map[string]string{parcel.FieldToken: "token-number-" + string(rune('a'+n))})
@@ -67,9 +68,9 @@ func TestTheTargetConforms(t *testing.T) {
 
 func TestTheReloaderConforms(t *testing.T) {
 	providertest.Reloader(t, func(t *testing.T) providertest.ReloaderFixture {
-		server, client := start(t)
+		server, connection := start(t)
 		return providertest.ReloaderFixture{
-			Reloader: &parcel.App{Reloader: "storefront", Client: client, App: "storefront"},
+			Reloader: &parcel.App{Reloader: "storefront", Connection: connection, App: "storefront"},
 			Inject:   server.Inject(map[string]string{"reload": http.MethodPost}),
 			Running:  func() (string, error) { return server.Running("storefront"), nil },
 			Sicken:   server.Crash,

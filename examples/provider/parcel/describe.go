@@ -1,17 +1,12 @@
 package parcel
 
 import (
-	"context"
-	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/provider/httpapi"
 )
-
-// kindParcel is the key of Parcel's connections in rota.yaml.
-const kindParcel = "parcel"
 
 // Provider describes what rota.yaml can name of Parcel. This is the only place
 // that Rota needs: the schema, the checks, rota providers and the docs come from
@@ -21,19 +16,16 @@ func Provider() provider.Provider {
 		Name:    "parcel",
 		System:  "Parcel",
 		Example: example,
-		Connections: []provider.Connection{{
-			Kind: provider.Kind{
-				Key: kindParcel, Summary: "A Parcel service, and an administrator's token for it.",
-				Example: `{url: https://parcel.example.com, token: "${file:/run/secrets/parcel}"}`,
-			},
-			New: func() provider.ConnectionConfig { return new(connectionConfig) },
-		}},
+		Connections: []provider.Connection{httpapi.ConnectionKind(system, provider.Kind{
+			Summary: "A Parcel service, and an administrator's token for it.",
+			Example: `{url: https://parcel.example.com, token: "${file:/run/secrets/parcel}"}`,
+		})},
 		Issuers: []provider.Issuer{{
 			Kind: provider.Kind{
 				Key: "parcel_token", Summary: "The API token of a Parcel account (connection: parcel).",
 				Example: "{account: shop}",
 			},
-			Connection: kindParcel, Evidence: rota.EvidenceRecorded, Reversible: true,
+			Connection: "parcel", Evidence: rota.EvidenceRecorded, Reversible: true,
 			New: func() provider.IssuerConfig { return new(tokenConfig) },
 		}},
 		Targets: []provider.Target{{
@@ -51,50 +43,6 @@ func Provider() provider.Provider {
 			New: func() provider.ReloaderConfig { return new(appConfig) },
 		}},
 	}
-}
-
-// connectionConfig is a connection's part of rota.yaml. A [provider.Text] may
-// hold references such as ${file:…}; secret:"true" warns if it doesn't.
-type connectionConfig struct {
-	At    provider.Pos  `json:"-"`
-	URL   provider.Text `json:"url" jsonschema:"The address, such as https://parcel.example.com."`
-	Token provider.Text `json:"token" secret:"true" jsonschema:"An administrator's token: a reference such as ${file:/run/secrets/parcel}."`
-}
-
-// Validate implements [provider.Validator].
-func (c *connectionConfig) Validate(v *provider.Validation) {
-	if u, plain := c.URL.Literal(); plain && u != "" && !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://127.0.0.1:") {
-		v.Problem(c.URL.At, "url", "https://…", "without TLS anyone on the way can read the token")
-	}
-}
-
-// Open implements [provider.ConnectionConfig].
-func (c *connectionConfig) Open(b *provider.Build) (any, error) {
-	address, token := b.Text(c.URL), b.Text(c.Token)
-	if err := b.Err(); err != nil {
-		return nil, err
-	}
-	return NewClient(b.Name, address, token)
-}
-
-// Scope implements [provider.Scoper]. The same host is the same Parcel; whether
-// two hosts are, only Parcel knows. It's compared with other Scopes, and never with
-// what Identity returns, so the two need not be spelled alike.
-func (c *connectionConfig) Scope(k *provider.Known) string {
-	text, known := k.Text(c.URL)
-	u, err := url.Parse(text)
-	if !known || err != nil {
-		return ""
-	}
-	return strings.ToLower(u.Host)
-}
-
-// Identity implements [provider.Identifier]: Parcel's own name for itself, by
-// whichever address it's reached.
-func (c *Client) Identity(ctx context.Context) (string, error) {
-	var service struct{ ID string }
-	err := c.do(ctx, "ask for its id", c.token, http.MethodGet, "/service", nil, &service)
-	return service.ID, err
 }
 
 // tokenConfig is the issuer's part of rota.yaml.
@@ -122,11 +70,11 @@ func (c *tokenConfig) Claims(k *provider.Known) []provider.Claim {
 
 // Issuer implements [provider.IssuerConfig].
 func (c *tokenConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
-	client, account := provider.Open[*Client](b, b.Connection), b.Text(c.Account)
+	connection, account := provider.Open[*httpapi.Connection](b, b.Connection), b.Text(c.Account)
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
-	return &Tokens{Client: client, Account: account}, nil
+	return &Tokens{Connection: connection, Account: account}, nil
 }
 
 // settingConfig is the target's part of rota.yaml.
@@ -162,11 +110,11 @@ func (c *settingConfig) Claims(k *provider.Known) []provider.Claim {
 
 // Target implements [provider.TargetConfig].
 func (c *settingConfig) Target(b *provider.Build) (rota.Target, error) {
-	client, account, value := provider.Open[*Client](b, c.Connection.Text), b.Text(c.Account), b.Fields(c.value())
+	connection, account, value := provider.Open[*httpapi.Connection](b, c.Connection.Text), b.Text(c.Account), b.Fields(c.value())
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
-	return &Setting{Target: b.Name, Client: client, Account: account, Setting: c.Setting.Text, Value: value}, nil
+	return &Setting{Target: b.Name, Connection: connection, Account: account, Setting: c.Setting.Text, Value: value}, nil
 }
 
 // appConfig is the reloader's part of rota.yaml.
@@ -179,11 +127,11 @@ type appConfig struct {
 
 // Reloader implements [provider.ReloaderConfig].
 func (c *appConfig) Reloader(b *provider.Build) (rota.Reloader, error) {
-	client, app := provider.Open[*Client](b, c.Connection.Text), b.Text(c.App)
+	connection, app := provider.Open[*httpapi.Connection](b, c.Connection.Text), b.Text(c.App)
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
-	return &App{Reloader: b.Name, Client: client, App: app, Timeout: c.Timeout.Length}, nil
+	return &App{Reloader: b.Name, Connection: connection, App: app, Timeout: c.Timeout.Length}, nil
 }
 
 // example is a rota.yaml for rota providers. A test validates it.

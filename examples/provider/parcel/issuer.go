@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/provider/httpapi"
 )
 
 // The fields of a token's credential.
@@ -19,6 +21,9 @@ const (
 // MaxTokens is how many tokens Parcel lets an account have.
 const MaxTokens = 2
 
+// needs is what the connection's login must be allowed.
+const needs = "the role of an administrator"
+
 // traits are what the planner goes by. Parcel chooses a token and answers it
 // once, so Rota writes down an intent before it calls Create, and finds out
 // with List what happened if the answer was lost.
@@ -28,8 +33,8 @@ func traits() rota.Traits {
 
 // Tokens issues the tokens of one account.
 type Tokens struct {
-	Client  *Client
-	Account string
+	Connection *httpapi.Connection
+	Account    string
 }
 
 // Interfaces beyond rota.Issuer are optional. Each that an issuer has makes
@@ -62,9 +67,9 @@ func (t *Tokens) CredentialID(c rota.Credential) string { return c.Field(FieldTo
 func (t *Tokens) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credential, error) {
 	op := "create a token of account " + t.Account
 	var made token
-	err := t.Client.do(ctx, op, t.Client.token, http.MethodPost, path("accounts", t.Account, "tokens"), nil, &made)
+	err := t.Connection.Do(ctx, httpapi.Request{Op: op, Method: http.MethodPost, Path: t.path(), Needs: needs}, &made)
 	if errors.Is(err, rota.ErrConflict) {
-		return rota.Credential{}, t.Client.fail(op, rota.ClassStop, rota.ErrLimit)
+		return rota.Credential{}, t.Connection.Refuse(op, "delete a token that nobody needs", rota.ErrLimit)
 	}
 	if err != nil {
 		return rota.Credential{}, err
@@ -78,12 +83,8 @@ func (t *Tokens) Set(ctx context.Context, _ rota.SetRequest) error { return ctx.
 // Test implements [rota.Issuer].
 func (t *Tokens) Test(ctx context.Context, r rota.TestRequest) error {
 	op := "log in with token " + t.CredentialID(r.Credential)
-	err := t.Client.do(ctx, op, r.Credential.Field(FieldToken), http.MethodGet, "/whoami", nil, nil)
-	if errors.Is(err, rota.ErrRefused) {
-		// It may not be known everywhere yet: worth another try.
-		return t.Client.fail(op, rota.ClassWait, rota.ErrRefused)
-	}
-	return err
+	// A refusal is worth another try: the token may not be known everywhere yet.
+	return t.Connection.Do(ctx, httpapi.Request{Op: op, Method: http.MethodGet, Path: "/whoami", As: httpapi.Bearer(r.Credential.Field(FieldToken))}, nil)
 }
 
 // Delete implements [rota.Issuer]. Parcel itself refuses to delete an active
@@ -106,12 +107,16 @@ func (t *Tokens) Reactivate(ctx context.Context, r rota.RetireRequest) error {
 	return t.one(ctx, "reactivate", http.MethodPatch, r.CredentialID, map[string]bool{"active": true})
 }
 
+func (t *Tokens) path(more ...string) string {
+	return httpapi.Path(append([]string{"accounts", t.Account, "tokens"}, more...)...)
+}
+
 func (t *Tokens) one(ctx context.Context, verb, method, id string, body any) error {
-	return t.Client.do(ctx, verb+" token "+id, t.Client.token, method, path("accounts", t.Account, "tokens", id), body, nil)
+	return t.Connection.Do(ctx, httpapi.Request{Op: verb + " token " + id, Method: method, Path: t.path(id), Body: body, Needs: needs}, nil)
 }
 
 func (t *Tokens) list(ctx context.Context) (list []token, err error) {
-	err = t.Client.do(ctx, "list the tokens of account "+t.Account, t.Client.token, http.MethodGet, path("accounts", t.Account, "tokens"), nil, &list)
+	err = t.Connection.Do(ctx, httpapi.Request{Op: "list the tokens of account " + t.Account, Method: http.MethodGet, Path: t.path(), Needs: needs}, &list)
 	return list, err
 }
 
@@ -134,16 +139,13 @@ func (t *Tokens) LastUsed(ctx context.Context, credentialID string) (rota.Use, e
 	}
 	at := slices.IndexFunc(list, func(x token) bool { return x.ID == credentialID })
 	if at < 0 {
-		return rota.Use{}, t.Client.fail("look when token "+credentialID+" was used", rota.ClassStop, rota.ErrNotFound)
+		return rota.Use{}, t.Connection.Refuse("look when token "+credentialID+" was used", "look at the account's tokens", rota.ErrNotFound)
 	}
 	return rota.Use{Evidence: rota.EvidenceRecorded, At: list[at].UsedAt}, nil
 }
 
 // Preflight implements [rota.Preflighter]: it changes nothing.
 func (t *Tokens) Preflight(ctx context.Context) []rota.Finding {
-	check := "list the tokens of account " + t.Account
-	if _, err := t.List(ctx); err != nil {
-		return []rota.Finding{{Check: check, Detail: err.Error(), Remedies: rota.Outside("make the connection's token one of an administrator")}}
-	}
-	return []rota.Finding{{OK: true, Check: check}}
+	_, err := t.List(ctx)
+	return []rota.Finding{provider.Found("list the tokens of account "+t.Account, "", err)}
 }

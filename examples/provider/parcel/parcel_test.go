@@ -14,12 +14,12 @@ import (
 )
 
 func TestATemplateIsDelivered(t *testing.T) {
-	server, client := start(t)
+	server, connection := start(t)
 	value, err := rota.ParseFieldMap(map[string]string{"header": "Bearer {token}"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := &parcel.Setting{Target: "settings", Client: client, Account: "shop", Setting: "header", Value: value}
+	target := &parcel.Setting{Target: "settings", Connection: connection, Account: "shop", Setting: "header", Value: value}
 	c := rota.NewCredential(map[string]string{parcel.FieldToken: "abc"})
 	if err := target.Deliver(t.Context(), rota.DeliverRequest{Credential: c}); err != nil {
 		t.Fatal(err)
@@ -32,8 +32,8 @@ func TestATemplateIsDelivered(t *testing.T) {
 // A reload that took the old process for the new one would return with the app
 // on the old version.
 func TestAReloadWaitsForTheVersion(t *testing.T) {
-	server, client := start(t)
-	app := &parcel.App{Reloader: "storefront", Client: client, App: "storefront"}
+	server, connection := start(t)
+	app := &parcel.App{Reloader: "storefront", Connection: connection, App: "storefront"}
 	for _, version := range []string{"v1", "v2"} {
 		if err := app.Reload(t.Context(), rota.ReloadRequest{Version: version}); err != nil {
 			t.Fatal(err)
@@ -47,11 +47,11 @@ func TestAReloadWaitsForTheVersion(t *testing.T) {
 func TestARefusedAdministratorIsNotTheSecretsFault(t *testing.T) {
 	server := parceltest.New()
 	defer server.Close()
-	client, err := parcel.NewClient("test", server.URL, "expired")
+	connection, err := parcel.Connect("test", server.URL, "expired")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = (&parcel.Tokens{Client: client, Account: "shop"}).List(t.Context())
+	_, err = (&parcel.Tokens{Connection: connection, Account: "shop"}).List(t.Context())
 	if err == nil || errors.Is(err, rota.ErrRefused) || len(rota.RemediesOf(err)) == 0 || rota.ClassOf(err) != rota.ClassStop {
 		t.Errorf("got %v with the remedies %v", err, rota.RemediesOf(err))
 	}
@@ -63,11 +63,11 @@ func TestParcelSaysHowLongToWait(t *testing.T) {
 		w.WriteHeader(http.StatusTooManyRequests)
 	}))
 	defer server.Close()
-	client, err := parcel.NewClient("test", server.URL, "admin")
+	connection, err := parcel.Connect("test", server.URL, "admin")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = (&parcel.Tokens{Client: client, Account: "shop"}).List(t.Context())
+	_, err = (&parcel.Tokens{Connection: connection, Account: "shop"}).List(t.Context())
 	if e, ok := errors.AsType[*rota.Error](err); !ok || e.RetryAfter != 7*time.Second || e.Class != rota.ClassWait {
 		t.Errorf("got %+v", err)
 	}

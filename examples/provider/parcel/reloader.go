@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/httpapi"
 )
 
 // App is a reloader: an app at Parcel that reads its settings when it starts.
 type App struct {
-	Reloader string // the reloader's name in rota.yaml
-	Client   *Client
-	App      string
+	Reloader   string // the reloader's name in rota.yaml
+	Connection *httpapi.Connection
+	App        string
 	// Timeout bounds a reload; 5 minutes if it's 0.
 	Timeout time.Duration
 }
@@ -34,22 +35,27 @@ func (a *App) Reload(ctx context.Context, r rota.ReloadRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	op := "restart app " + a.App
-	if err := a.Client.do(ctx, op, a.Client.token, http.MethodPost, path("apps", a.App, "restart"), map[string]string{"version": r.Version}, nil); err != nil {
+	if err := a.Connection.Do(ctx, httpapi.Request{Op: op, Method: http.MethodPost, Path: httpapi.Path("apps", a.App, "restart"), Body: map[string]string{"version": r.Version}, Needs: needs}, nil); err != nil {
 		return err
 	}
 	for {
 		var app struct{ State, Version string }
-		if err := a.Client.do(ctx, op, a.Client.token, http.MethodGet, path("apps", a.App), nil, &app); err != nil {
+		if err := a.Connection.Do(ctx, httpapi.Request{Op: op, Method: http.MethodGet, Path: httpapi.Path("apps", a.App), Needs: needs}, &app); err != nil {
 			return err
 		}
 		switch {
 		case app.State == "healthy" && app.Version == r.Version:
 			return nil
 		case app.State == "crashed":
-			return a.Client.fail(op, rota.ClassWait, errors.New("it crashed"))
+			return a.fail(op, errors.New("it crashed"))
 		}
 		if err := rota.Sleep(ctx, 500*time.Millisecond); err != nil {
-			return a.Client.fail(op, rota.ClassWait, err)
+			return a.fail(op, err)
 		}
 	}
+}
+
+// fail is an error that a retry might end.
+func (a *App) fail(op string, err error) error {
+	return &rota.Error{System: a.Connection.System(), Connection: a.Connection.Name(), Op: op, Class: rota.ClassWait, Err: err}
 }

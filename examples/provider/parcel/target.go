@@ -6,16 +6,17 @@ import (
 	"net/http"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/httpapi"
 )
 
 // Setting is a target: a setting of an account, such as the token that one of
 // its apps logs in with.
 type Setting struct {
-	Target  string // the target's name in rota.yaml
-	Client  *Client
-	Account string
-	Setting string
-	Value   rota.FieldMap // what it gets: the credential's fields, by the setting's name
+	Target     string // the target's name in rota.yaml
+	Connection *httpapi.Connection
+	Account    string
+	Setting    string
+	Value      rota.FieldMap // what it gets: the credential's fields, by the setting's name
 }
 
 var _ rota.Target = (*Setting)(nil)
@@ -29,17 +30,17 @@ func (s *Setting) Deliver(ctx context.Context, r rota.DeliverRequest) error {
 	op := "write setting " + s.Setting + " of account " + s.Account
 	values, err := s.Value.Render(r.Credential)
 	if err != nil {
-		return s.Client.fail(op, rota.ClassStop, err)
+		return s.Connection.Refuse(op, "correct the target's field", err)
 	}
 	value := values[s.Setting]
-	at := path("accounts", s.Account, "settings", s.Setting)
+	at := httpapi.Path("accounts", s.Account, "settings", s.Setting)
 	var there struct{ Value string }
-	err = s.Client.do(ctx, op, s.Client.token, http.MethodGet, at, nil, &there)
+	err = s.Connection.Do(ctx, httpapi.Request{Op: op, Method: http.MethodGet, Path: at, Needs: needs}, &there)
 	if err != nil && !errors.Is(err, rota.ErrNotFound) {
 		return err
 	}
 	if there.Value == value {
 		return nil // a repeated delivery changes nothing
 	}
-	return s.Client.do(ctx, op, s.Client.token, http.MethodPut, at, map[string]string{"value": value}, nil)
+	return s.Connection.Do(ctx, httpapi.Request{Op: op, Method: http.MethodPut, Path: at, Body: map[string]string{"value": value}, Needs: needs}, nil)
 }
