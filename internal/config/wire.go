@@ -152,7 +152,9 @@ func (w *wiring) secret(ctx context.Context, s *Secret) (*rotation.Secret, error
 		b := w.build(ctx, s, p)
 		switch cfg := p.config.(type) {
 		case provider.IssuerConfig:
-			out.Issuer, err = cfg.Issuer(b)
+			if out.Issuer, err = cfg.Issuer(b); err == nil {
+				err = rota.ValidateIssuer(out.Issuer)
+			}
 			out.Fields = cfg.Fields().All
 			keep(err)
 			keep(storeErr)

@@ -10,14 +10,8 @@ import (
 
 func testTraits(t T, i *issuer) {
 	traits := i.Issuer.Traits()
-	if traits.Kind == "" {
-		t.Error("the kind is empty")
-	}
-	if traits.Limit < 0 || traits.TestSuccesses < 0 || traits.ConsistencyDelay < 0 || traits.Lifetime < 0 {
-		t.Errorf("a trait is negative: %+v", traits)
-	}
-	if traits.Replaces && (!traits.IssuerChooses || traits.Limit != 1) {
-		t.Errorf("what replaces the one in use is chosen by the issuer, and there's only one: %+v", traits)
+	if err := rota.ValidateIssuer(i.Issuer); err != nil {
+		t.Error(err)
 	}
 	i.valid(t)
 	if diff := cmp.Diff(traits, i.Issuer.Traits()); diff != "" {
