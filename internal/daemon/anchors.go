@@ -43,8 +43,9 @@ func (a *anchors) run(ctx context.Context) error {
 	}
 }
 
-// put anchors the current head. A place that rejects it shows up in the log
-// and the metrics.
+// put anchors the current head in all places at once, so that one that doesn't
+// answer takes no time from the others. A place that rejects it shows up in the
+// log and the metrics.
 func (a *anchors) put(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -56,19 +57,25 @@ func (a *anchors) put(ctx context.Context) {
 		}
 		return
 	}
+	var all sync.WaitGroup
 	for _, p := range a.places {
-		err := p.Put(ctx, head)
-		a.d.metrics.Anchored(p.Name(), head.Seq, err)
-		a.mu.Lock()
-		switch since, was := a.failingSince[p.Name()]; {
-		case err == nil:
-			delete(a.failingSince, p.Name())
-		case !was:
-			a.failingSince[p.Name()] = time.Now()
-			a.d.Log.ErrorContext(ctx, "anchor the audit's head", "place", p.Name(), "error", err)
-		default:
-			a.d.Log.ErrorContext(ctx, "anchor the audit's head", "place", p.Name(), "since", since, "error", err)
-		}
-		a.mu.Unlock()
+		all.Go(func() { a.putInto(ctx, p, head) })
+	}
+	all.Wait()
+}
+
+func (a *anchors) putInto(ctx context.Context, p anchor.Destination, head anchor.Head) {
+	err := p.Put(ctx, head)
+	a.d.metrics.Anchored(p.Name(), head.Seq, err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch since, was := a.failingSince[p.Name()]; {
+	case err == nil:
+		delete(a.failingSince, p.Name())
+	case !was:
+		a.failingSince[p.Name()] = time.Now()
+		a.d.Log.ErrorContext(ctx, "anchor the audit's head", "place", p.Name(), "error", err)
+	default:
+		a.d.Log.ErrorContext(ctx, "anchor the audit's head", "place", p.Name(), "since", since, "error", err)
 	}
 }

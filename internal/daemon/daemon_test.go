@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -316,6 +317,24 @@ func TestTheQueuesPageIsForAdministrators(t *testing.T) {
 	_ = a.Body.Close()
 	if a.StatusCode != http.StatusForbidden {
 		t.Errorf("a change from somebody else's page: %s", a.Status)
+	}
+}
+
+func TestAPlaceThatDoesNotAnswerLeavesTheOthersTime(t *testing.T) {
+	got := make(chan struct{}, 100)
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	t.Cleanup(silent.Close)
+	t.Cleanup(silent.CloseClientConnections)
+	answers := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		got <- struct{}{}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(answers.Close)
+	start(t, "", roleConfig(t, "silent", "30d")+fmt.Sprintf("server: {audit: {anchors: [{webhook: {url: %s}}, {webhook: {url: %s}}]}}\n", silent.URL, answers.URL))
+	select {
+	case <-got:
+	case <-time.After(15 * time.Second):
+		t.Error("the second place got no head")
 	}
 }
 

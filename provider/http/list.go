@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,11 +69,15 @@ func (k *key) listed(ctx context.Context) ([]rota.Issued, error) {
 func (c *Connection) follow(link string) (string, error) {
 	to, err := c.base.Parse(link)
 	prefix := strings.TrimSuffix(c.base.EscapedPath(), "/")
-	if err != nil || to.Host != c.base.Host || to.Scheme != c.base.Scheme || to.User != nil || !strings.HasPrefix(to.EscapedPath(), prefix+"/") {
+	if err != nil || to.Host != c.base.Host || to.Scheme != c.base.Scheme || to.User != nil || !strings.HasPrefix(to.EscapedPath(), prefix+"/") ||
+		slices.Contains(strings.Split(to.Path, "/"), "..") { // two dots that were encoded, which a server decodes
 		return "", fmt.Errorf("its next page isn't below the connection's url")
 	}
-	rest := url.URL{Path: strings.TrimPrefix(to.Path, strings.TrimSuffix(c.base.Path, "/")), RawQuery: to.RawQuery}
-	return strings.NewReplacer("{", "{{", "}", "}}").Replace(rest.RequestURI()), nil
+	rest := strings.TrimPrefix(to.EscapedPath(), prefix) // as the API wrote it: a%2Fb isn't a/b
+	if to.RawQuery != "" {
+		rest += "?" + to.RawQuery
+	}
+	return strings.NewReplacer("{", "{{", "}", "}}").Replace(rest), nil
 }
 
 // issued is one item of the list.
