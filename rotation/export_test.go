@@ -55,3 +55,16 @@ func KnownInForce(current, toldVersion string, drifted, tells bool, last InForce
 	t.seen.told = told{version: toldVersion, drifted: drifted}
 	return t.inForce()
 }
+
+func FailureAfter(before *Failure, step rota.Step, err error, traits rota.Traits, now time.Time) *Failure {
+	return failureAfter(before, step, err, traits, now)
+}
+
+func (f *Failure) Rejects(traits rota.Traits) bool { return f.rejects(traits) }
+
+func Concerning(err error, secret string) error { return concerning(err, secret) }
+
+// Answered is what's left of intents once the store has these versions.
+func Answered(intents []Intent, versions []rota.Version, looks bool) []Intent {
+	return answered(intents, versions, looks)
+}
