@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -116,5 +117,44 @@ func TestWhatIsLeftOfAnIntentThatWasAnswered(t *testing.T) {
 		if diff := cmp.Diff(test.want, rotation.Answered(intents, []rota.Version{test.version}, test.looks)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+}
+
+// Whoever has to resume it hears of it when the last attempt has failed, once.
+func TestTheLastAttemptIsToldAtOnce(t *testing.T) {
+	b := newBench(t)
+	b.strike = func(c memory.Call) memory.Fault {
+		if c.Op == "target.deliver" {
+			return memory.Fault{Before: errors.New("503")}
+		}
+		return memory.Fault{}
+	}
+	for n := 1; n <= b.secret.Policy.WithDefaults().MaxAttempts+2; n++ {
+		_, _ = b.rotator.Advance(t.Context(), b.secret, rotation.Options{})
+		want := 0
+		if n >= b.secret.Policy.WithDefaults().MaxAttempts {
+			want = 1
+		}
+		if got := b.told(rota.EventQuarantined); got != want {
+			t.Errorf("after %d attempts, %d events say that it was given up", n, got)
+		}
+		b.days(1)
+	}
+}
+
+// The same if new credentials were given up one after the other.
+func TestTheLastOfSeveralNewCredentialsIsTold(t *testing.T) {
+	b := newBench(t)
+	b.secret.Checks = []rota.Check{memory.NewCheck("query", func(rota.Credential) error {
+		return &rota.Error{Class: rota.ClassRegenerate, Err: errors.New("no rows")}
+	}, memory.Options{})}
+	for range 12 {
+		if r, _ := b.rotator.Advance(t.Context(), b.secret, rotation.Options{}); r.Last.Hold == rotation.HoldQuarantined {
+			break
+		}
+		b.days(2)
+	}
+	if quarantined, held := b.told(rota.EventQuarantined), b.told(rota.EventHeld); quarantined != 1 || held != 0 {
+		t.Errorf("%d events say that it was given up, and %d that it's held", quarantined, held)
 	}
 }
