@@ -132,7 +132,7 @@ func (c *TokenConfig) Claim(k *provider.Known, kind string, account provider.Tex
 		return nil
 	}
 	one.Name += "\x00" + c.Name.Text
-	one.Shown = kind + "s " + strconv.Quote(c.Name.Text)
+	one.Shown = kind + " " + strconv.Quote(c.Name.Text)
 	return []provider.Claim{one}
 }
 
@@ -146,10 +146,11 @@ func (c *TokenConfig) Tokens(b *provider.Build) Tokens {
 	return Tokens{Connection: provider.Open[*Connection](b, b.Connection), Names: Names(c.Name.Text), ExpiresAfter: life}
 }
 
-// CheckJSON reports a text that isn't JSON of a form, if it's there. example is one.
-func CheckJSON[Form any](v *provider.Validation, key string, text provider.Plain, example string) {
+// CheckJSON reports a text that isn't JSON of a form, or holds nothing, if it's there.
+// example is one.
+func CheckJSON[Form []map[string]any | map[string]any](v *provider.Validation, key string, text provider.Plain, example string) {
 	var form Form
-	if text.IsSet() && json.Unmarshal([]byte(text.Text), &form) != nil {
+	if text.IsSet() && (json.Unmarshal([]byte(text.Text), &form) != nil || len(form) == 0) {
 		v.Problem(text.At, key, example, "not the JSON that's expected here")
 	}
 }

@@ -49,7 +49,7 @@ type ServedToken struct {
 }
 
 // AdminToken logs in as a [TokenServer]'s administrator.
-const AdminToken = "admin-canary-7Ke2Qx9Lm4Tz8Vb1Nc6R" //nolint:gosec // of no real system
+const AdminToken = "admin-canary-7Ke2Qx9Lm4Tz8Vb1Nc6R"
 
 // NewTokenServer starts a server. Close must be called. refuse answers as the system
 // does if it does nothing.
