@@ -129,7 +129,7 @@ func (s *Server) whoami(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) list(w http.ResponseWriter, r *http.Request) {
-	answer(w, s.Tokens(r.PathValue("account")))
+	answer(w, append([]Token{}, s.Tokens(r.PathValue("account"))...)) // null is no list
 }
 
 func (s *Server) create(w http.ResponseWriter, r *http.Request) {
