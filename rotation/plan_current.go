@@ -79,7 +79,7 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 	if previous, there := v.issued(v.previous.CredentialID); v.Force == rota.StepDelete && !c.Active && v.previous.Ours() && there && !previous.Active {
 		return v.do(rota.StepDelete, v.previous, v.now, "%s: neither it nor the current one is active", v.askedFor())
 	}
-	if _, early := v.early(); early && v.over(v.current) {
+	if _, early := v.early(); early && v.over(v.current) && (c.Active || !v.Traits.Replaces) { // nothing is made from a dead one
 		return Decision{}, false // it's replaced, whatever the issuer's list makes of it
 	}
 	if !c.Active {

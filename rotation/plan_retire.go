@@ -158,8 +158,8 @@ func (v *view) offAt() time.Time {
 	if end, ends := v.endsAt(v.previous); ends && end.Before(at) {
 		return maxTime(served, end.Add(EndMargin)) // there's no grace after that
 	}
-	if v.isEnding() {
-		at = earlier(at, v.now)
+	if e, early := v.early(); early && v.now.After(e.last) { // a part of it is left, for those that read just before
+		at = earlier(at, served.Add(e.end.Sub(e.last)/2))
 	}
 	if v.policy.Retire != RetireBeforeCreate {
 		return at

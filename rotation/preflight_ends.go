@@ -34,7 +34,7 @@ func (s *Secret) preflightExpiry(ctx context.Context, h held) []rota.Finding {
 	switch {
 	case isEarly && h.made:
 		f.Warning = true
-		f.Detail += ", so it's rotated at " + stamp(early.due) + ", and the policy's date is never reached" + v.missesWindow(early)
+		f.Detail += ", so it's rotated at " + stamp(early.due) + ", and the policy's date is never reached" + v.missesWindow(early) + v.leavesNoRoom(early)
 		f.Remedies = rota.Configure("rotate_every", "rotate_every: "+rota.FormatDuration(early.due.Sub(v.issuedAt()).Truncate(time.Hour))+", or have the issuer make ones that last longer")
 	case isEarly:
 		f.OK = true
@@ -54,6 +54,15 @@ func (s *Secret) preflightExpiry(ctx context.Context, h held) []rota.Finding {
 		}
 	}
 	return []rota.Finding{f}
+}
+
+// leavesNoRoom says, for people, that the previous credential can't be retired in time
+// for an early rotation; "" if it can.
+func (v *view) leavesNoRoom(e ending) string {
+	if need := v.policy.retiredAfter(); v.Traits.Overlap() && !v.issuedAt().Add(need).Before(e.last) {
+		return fmt.Sprintf("; the previous one takes its place for at least %s, until after that", rota.FormatDuration(need))
+	}
+	return ""
 }
 
 // missesWindow says, for people, that an early rotation can't keep to the policy's

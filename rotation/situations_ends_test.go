@@ -70,6 +70,7 @@ func earlyEnds() []situation {
 		sit("it has ended, and other steps wouldn't succeed", served(), at(61), remembered(60), gone("A"), state(func(s *rotation.State) {
 			s.Proves, s.Proven, s.Unready = true, true, []rotation.Unready{{Reason: "no disk"}}
 		})),
+		sit("it has ended, and the next one is made from it", served(), at(61), remembered(60), gone("A"), traits(func(t *rota.Traits) { t.Limit, t.Replaces = 1, true })),
 		sit("it's gone before its end", served(), at(20), remembered(60), gone("A")),
 		sit("a password has ended", served(), at(61), single, endsOn("A", at(60)), state(func(s *rotation.State) { s.Proves, s.Tells = true, true })),
 		sit("it ends, and a window opens in time", served(), at(10), endsOn("A", at(70)), window(monthly)),

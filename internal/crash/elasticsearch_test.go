@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/elasticsearch"
@@ -15,13 +16,19 @@ import (
 func TestSearchKeysThroughEveryFault(t *testing.T) {
 	t.Parallel()
 	matrix(t, "Elasticsearch and OpenSearch keys", 32,
-		life{name: "an Elasticsearch API key", build: inOwnStore(searchKeys(elasticsearch.Elasticsearch)), kinds: fewKinds, steps: lifeOfUnseen},
-		life{name: "an OpenSearch API key", build: inOwnStore(searchKeys(elasticsearch.OpenSearch)), kinds: fewKinds, steps: lifeOfUnseen},
+		life{name: "an Elasticsearch API key", build: inOwnStore(searchKeys(elasticsearch.Elasticsearch, 0)), kinds: fewKinds, steps: lifeOfUnseen},
+		life{name: "an OpenSearch API key", build: inOwnStore(searchKeys(elasticsearch.OpenSearch, 0)), kinds: fewKinds, steps: lifeOfUnseen},
+		life{name: "an Elasticsearch API key that ends before the policy rotates it", build: inOwnStore(searchKeys(elasticsearch.Elasticsearch, 60*rota.Day)), kinds: fewKinds, steps: []step{
+			{name: "day 0", done: isIssued},
+			{name: "day 40, a third of its life is left", after: 40 * rota.Day, done: isRotated},
+			{name: "day 61, the previous one has ended", after: 21 * rota.Day, done: isDeleted},
+			{name: "day 80", after: 19 * rota.Day, done: isRotated},
+		}},
 	)
 }
 
 // searchKeys are keys at a stand-in for a product, where somebody else has one too.
-func searchKeys(product elasticsearch.Product) func(testing.TB, *scene) fixture {
+func searchKeys(product elasticsearch.Product, expiresAfter time.Duration) func(testing.TB, *scene) fixture {
 	return func(t testing.TB, s *scene) fixture {
 		server := elasticsearchtest.New(product == elasticsearch.OpenSearch)
 		server.SetNow(s.w.clock)
@@ -30,7 +37,7 @@ func searchKeys(product elasticsearch.Product) func(testing.TB, *scene) fixture 
 		front := s.w.before(server.Config.Handler, "search", searchOp)
 		connect := func() (*elasticsearch.APIKeys, error) {
 			c, err := elasticsearch.New("main", elasticsearch.Config{Product: product, URL: front.URL, Username: elasticsearchtest.Username, Password: elasticsearchtest.Password, Now: s.w.clock})
-			return &elasticsearch.APIKeys{Connection: c, KeyName: "orders"}, err
+			return &elasticsearch.APIKeys{Connection: c, KeyName: "orders", ExpiresAfter: expiresAfter}, err
 		}
 		keys, err := connect()
 		if err != nil {

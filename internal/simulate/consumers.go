@@ -68,7 +68,7 @@ func (s *subject) overlap() time.Duration {
 		return life - s.policy.RotateEvery - 2*rotation.EndMargin
 	}
 	if s.ending != nil {
-		return min(s.policy.DeactivatePreviousAfter, s.policy.RotateEvery/16)
+		return min(s.policy.DeactivatePreviousAfter/4, s.policy.RotateEvery/26) // what's left of a grace that's cut short
 	}
 	if s.policy.Retire == rotation.RetireBeforeCreate {
 		return s.policy.RotateEvery / 2

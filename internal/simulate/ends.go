@@ -18,13 +18,19 @@ type endingKeys struct {
 }
 
 // lasts returns how long a new key lasts: about as long as the policy's period, or
-// until it's deleted.
+// until it's deleted. The one before can be retired in that time: otherwise there's no
+// place for the next, and only a person could make one.
 func (s *subject) lasts(int) time.Duration {
 	if s.rare.IntN(4) == 0 {
 		return 0
 	}
-	every := s.policy.RotateEvery
-	return every/2 + time.Duration(s.rare.Int64N(int64(every*3/4)))
+	p := s.policy.WithDefaults()
+	retired := p.UnusedFor
+	if p.Retire != rotation.RetireBeforeCreate {
+		retired = max(p.UnusedFor, p.DeactivatePreviousAfter) + p.DeletePreviousAfter - p.DeactivatePreviousAfter
+	}
+	life := p.RotateEvery/2 + time.Duration(s.rare.Int64N(int64(p.RotateEvery*3/4)))
+	return max(life, retired*5/4+rota.Day)
 }
 
 // followEnds remembers when keys end, and has that checked then.
@@ -76,7 +82,8 @@ func (s *subject) calmBefore(id string) bool {
 			return false
 		}
 	}
-	return s.truth.mine[id] && !s.truth.foreign[s.truth.current] && s.truth.progress.Status.Hold != rotation.HoldPaused && s.truth.progress.Status.Hold != rotation.HoldFrozen
+	hold := s.truth.progress.Status.Hold // a previous key that's in use keeps its place, and only a person can say otherwise
+	return s.truth.mine[id] && !s.truth.foreign[s.truth.current] && hold != rotation.HoldPaused && hold != rotation.HoldFrozen && hold != rotation.HoldInUse
 }
 
 // early returns the earliest and the latest time at which the rotation of the current

@@ -79,7 +79,7 @@ func (s *subject) checkServed(since time.Time) {
 		if c.takenAt.Before(since) && (c.version != t.current || c.reloader < 0) {
 			continue // it hasn't read again since, so rule 1 covers it
 		}
-		if !s.issuer.Login(c.credential) && (c.reloader >= 0 || !s.excused(c)) {
+		if !s.issuer.Login(c.credential) && (c.reloader >= 0 && !s.ended(s.issuer.CredentialID(c.credential)) || !s.excused(c)) {
 			s.violate(1, "%s still cannot log in, %d days after the last fault", c.name, quietDays)
 		}
 	}
