@@ -38,7 +38,7 @@ func TestTheCheckSaysWhetherACredentialLasts(t *testing.T) {
 		"it ends first":                              {life: 60 * rota.Day, warning: true, says: []string{"so it's rotated at 2026-02-17", "never reached", "rotate_every", "47d"}},
 		"one made by hand ends first":                {life: 60 * rota.Day, adopted: true, says: []string{"so it's rotated at 2026-02-17", "sooner than the policy says"}},
 		"it ends first, and no window comes":         {life: 60 * rota.Day, policy: func(p *rotation.Policy) { p.Window = yearly }, warning: true, says: []string{"in no window", "2026-02-23"}},
-		"it ends before the previous one is retired": {life: 15 * rota.Day, warning: true, says: []string{"so it's rotated at 2026-01-11", "at least 14d, until after that"}},
+		"it ends before the previous one is retired": {life: 8 * rota.Day, warning: true, says: []string{"so it's rotated at 2026-01-06", "unused for 7d first, until after that"}},
 		"it ends, and no rotation is scheduled":      {life: 60 * rota.Day, policy: func(p *rotation.Policy) { p.RotateEvery = 0 }, warning: true, says: []string{"no rotation is scheduled", "rota rotate"}},
 	} {
 		t.Run(name, func(t *testing.T) {

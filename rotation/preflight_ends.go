@@ -57,10 +57,10 @@ func (s *Secret) preflightExpiry(ctx context.Context, h held) []rota.Finding {
 }
 
 // leavesNoRoom says, for people, that the previous credential can't be retired in time
-// for an early rotation; "" if it can.
+// for an early rotation, even if its grace is cut short; "" if it can.
 func (v *view) leavesNoRoom(e ending) string {
-	if need := v.policy.retiredAfter(); v.Traits.Overlap() && !v.issuedAt().Add(need).Before(e.last) {
-		return fmt.Sprintf("; the previous one takes its place for at least %s, until after that", rota.FormatDuration(need))
+	if quiet := v.policy.UnusedFor; v.Traits.Overlap() && !v.issuedAt().Add(quiet).Before(e.last) {
+		return fmt.Sprintf("; the previous one has to be unused for %s first, until after that", rota.FormatDuration(quiet))
 	}
 	return ""
 }
