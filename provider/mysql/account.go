@@ -85,6 +85,8 @@ type state struct {
 	factors  int    // what it asks for besides the password
 	attempts int    // failed logins in a row that lock the account; 0 for any number
 
+	asksCurrent bool // PASSWORD REQUIRE CURRENT, of the account or by the server's default
+
 	lockAfter, lockDays int // FAILED_LOGIN_ATTEMPTS and PASSWORD_LOCK_TIME as they were set
 }
 

@@ -16,7 +16,7 @@ const codeUnknownColumn = 1054
 func readMySQL(ctx context.Context, conn *sql.Conn, in string) ([]state, error) {
 	found, err := rows(ctx, conn, `SELECT User, Host, plugin, authentication_string, User_attributes, account_locked, password_expired,
 		UNIX_TIMESTAMP(password_last_changed) AS changed, password_lifetime, ssl_type+0 AS tls, max_user_connections,
-		@@default_password_lifetime AS days FROM mysql.user WHERE User IN `+in+` ORDER BY User, Host`)
+		COALESCE(Password_require_current, IF(@@password_require_current, 'Y', 'N')) AS asks, @@default_password_lifetime AS days FROM mysql.user WHERE User IN `+in+` ORDER BY User, Host`)
 	if code(err) == codeNoSuchTable || code(err) == codeUnknownColumn {
 		return nil, errOtherServer
 	}
@@ -27,7 +27,7 @@ func readMySQL(ctx context.Context, conn *sql.Conn, in string) ([]state, error) 
 	for _, r := range found {
 		s := state{
 			isMySQL: true, account: account{r["User"], strings.ToLower(r["Host"])},
-			Plugin: r["plugin"], Stored: r["authentication_string"], Locked: r["account_locked"] == "Y",
+			Plugin: r["plugin"], Stored: r["authentication_string"], Locked: r["account_locked"] == "Y", asksCurrent: r["asks"] == "Y",
 		}
 		var attributes struct {
 			Second  string            `json:"additional_password"`

@@ -275,7 +275,13 @@ func TestMySQLsPoliciesAreKept(t *testing.T) {
 	d := must(connect(t, cfg).Dual(PasswordConfig{User: mysqlUser(t, s)})).(*dual)
 	s.Exec(t, "INSTALL COMPONENT 'file://component_validate_password'")
 	name := d.one.user
-	s.Exec(t, "ALTER USER "+name+" PASSWORD HISTORY 5 PASSWORD REUSE INTERVAL 30 DAY PASSWORD REQUIRE CURRENT FAILED_LOGIN_ATTEMPTS 1 PASSWORD_LOCK_TIME 1")
+	wantFinding(t, d, "needs its newer password", false, "whoever has the previous one can replace the new one")
+	s.Exec(t, "SET GLOBAL password_require_current = ON")
+	wantFinding(t, d, "needs its newer password", true, "")
+	s.Exec(t, "ALTER USER "+name+" PASSWORD REQUIRE CURRENT OPTIONAL")
+	wantFinding(t, d, "needs its newer password", false, "whoever has the previous one")
+	s.Exec(t, "SET GLOBAL password_require_current = OFF", "ALTER USER "+name+" PASSWORD HISTORY 5 PASSWORD REUSE INTERVAL 30 DAY PASSWORD REQUIRE CURRENT FAILED_LOGIN_ATTEMPTS 1 PASSWORD_LOCK_TIME 1")
+	wantFinding(t, d, "needs its newer password", true, "")
 	weak := d.Complete(rota.NewCredential(map[string]string{rota.FieldPassword: "weak"}))
 	cfg.SendPasswords = true
 	sends := must(connect(t, cfg).Dual(PasswordConfig{User: name})).(*dual)

@@ -14,8 +14,22 @@ func (d *dual) Preflight(ctx context.Context) []rota.Finding {
 	findings, exist := d.accounts.preflight(ctx)
 	if len(exist) == 1 {
 		findings = append(findings, d.room(exist[0]))
+		if exist[0].isMySQL {
+			findings = append(findings, d.keepsNewer(exist[0]))
+		}
 	}
 	return findings
+}
+
+// keepsNewer checks whether whoever has the older of two passwords, such as one that
+// leaked, can replace the newer one.
+func (d *dual) keepsNewer(s state) rota.Finding {
+	f := rota.Finding{OK: true, Check: "account " + d.one.String() + " needs its newer password to change it"}
+	if !s.asksCurrent {
+		return rota.Finding{Warning: true, Check: f.Check, Detail: "it can set another password after a login with either, so whoever has the previous one can replace the new one until it's deleted",
+			Remedies: rota.Outside("ALTER USER " + d.one.String() + " PASSWORD REQUIRE CURRENT")}
+	}
+	return f
 }
 
 // room checks that the server keeps second passwords, and that the account has a
