@@ -64,6 +64,9 @@ func (v *view) notInForce(credentialID string) []rota.Remedy {
 	if v.Traits.Lifetime > 0 {
 		return []rota.Remedy{v.remedy(rota.RemedyRotate, "to replace it")}
 	}
+	if v.Traits.Replaces {
+		return v.anotherOne()
+	}
 	c, there := v.issued(credentialID)
 	if !v.Lists || c.Active {
 		return handedIn(v.Secret)
@@ -136,7 +139,7 @@ func unlock(c rota.Issued) rota.Remedy {
 // can't replace one that nobody has handed in.
 func keepOrReplace(secret string, traits rota.Traits) []rota.Remedy {
 	keep := rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: secret, Text: "to keep the one in force"}
-	if traits.FromCurrent && !traits.Overlap() {
+	if (traits.FromCurrent || traits.Replaces) && !traits.Overlap() {
 		return []rota.Remedy{keep}
 	}
 	return []rota.Remedy{keep, {Action: rota.RemedyRotate, Secret: secret, Text: "to replace it"}}
@@ -145,6 +148,9 @@ func keepOrReplace(secret string, traits rota.Traits) []rota.Remedy {
 // refusedCurrent returns the remedies for a current credential that the issuer
 // refuses. A new one needs the place of a previous one that's off.
 func (v *view) refusedCurrent() []rota.Remedy {
+	if v.Traits.Replaces {
+		return v.anotherOne()
+	}
 	given := rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: v.Secret, Text: "with the one in force"}
 	switch kept := v.Traits.Lifetime == 0 && v.retirable() && v.previous.Ours() && !v.spent(); {
 	case kept && v.off():
@@ -166,13 +172,19 @@ func (v *view) unknownUse(u rota.Use) []rota.Remedy {
 		rota.Remedy{Action: rota.RemedyOutside, Verb: rota.VerbDeactivate, Object: id, Text: "deactivate " + id + " by hand when nobody uses it"})
 }
 
+// anotherOne returns the remedy where the next credential would have to be made from
+// one that's dead.
+func (v *view) anotherOne() []rota.Remedy {
+	return []rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "with the one in use, or with a new one made by hand")}
+}
+
 // currentDead returns the remedies for a current credential that isn't active at
 // the issuer. A new one needs a place, but none of these remedies takes an active
 // credential's place, because consumers might still depend on it.
 func (v *view) currentDead() []rota.Remedy {
 	var out []rota.Remedy
-	if v.Traits.Replaces { // the next one would have to be made from it
-		return []rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "with the one in use, or with a new one made by hand")}
+	if v.Traits.Replaces {
+		return v.anotherOne()
 	}
 	if c, locked := v.locked(); locked {
 		out = append(out, unlock(c))

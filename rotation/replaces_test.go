@@ -261,6 +261,19 @@ func TestATokenOfSomebodyElseIsNotReplaced(t *testing.T) {
 	}
 }
 
+// Nothing can be made from a dead token, so nobody is told to try.
+func TestADeadTokenInTheStoreIsNotSaidToBeReplaced(t *testing.T) {
+	b, o := newOnlyOne(t)
+	b.store.Plant("theirs", tokenOf(1), rota.LabelCurrent)
+	o.add()
+	o.made[0].Active = false
+	b.days(1)
+	_, err := b.rotator.Adopt(t.Context(), b.secret, rotation.AdoptOptions{})
+	if got := actions(rota.RemediesOf(err)); !slices.Equal(got, []rota.RemedyAction{rota.RemedyAdoptGiven}) {
+		t.Errorf("%v: %v", err, got)
+	}
+}
+
 // The new one is the only one there is. It isn't given up, however often it's refused.
 func TestTheOnlyCredentialIsNotGivenUp(t *testing.T) {
 	b, o := newOnlyOne(t)

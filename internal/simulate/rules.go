@@ -315,6 +315,9 @@ func (s *subject) checkTries(d rotation.Decision, err error) {
 	if d.Step == rota.StepSet && d.Version == t.current {
 		return // what puts the current credential back isn't given up: until it succeeds, nobody can log in
 	}
+	if d.Step == rota.StepCreate && s.only != nil && t.gap {
+		return // nor is what takes the place of a token whose value was lost
+	}
 	t.fails++
 	if limit := s.policy.WithDefaults().MaxAttempts + 8; t.fails > limit {
 		s.violate(9, "%s was tried %d times in a row", d.Step, t.fails)
