@@ -322,8 +322,8 @@ func (l *Local) Verify(ctx context.Context) (api.VerifyDoc, error) {
 		doc.Anchored += len(heads)
 		doc.Places = append(doc.Places, p.Name())
 	}
-	if wrong := append(tampered, others...); len(wrong) > 0 {
-		return api.VerifyDoc{}, errors.Join(wrong...)
+	if len(tampered)+len(others) > 0 {
+		return api.VerifyDoc{}, errors.Join(slices.Concat(tampered, others)...)
 	}
 	return doc, nil
 }
