@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/vault"
@@ -111,5 +112,25 @@ func TestAServerThatLagsBehindIsWaitedFor(t *testing.T) {
 	for status, want := range map[int]rota.Class{http.StatusPreconditionFailed: rota.ClassWait, 472: rota.ClassStop, 473: rota.ClassStop} {
 		x := &vault.KV{Connection: connect(t, vault.Config{Address: answering(t, status, "required index state not present"), Login: vault.Token("hvs.canary")}), Entry: vault.Entry{Mount: "secret", Path: "app", Version: 2}}
 		vaulttest.Wrong(t, deliver(t.Context(), x), want, "required index state not present", "the active server")
+	}
+}
+
+// A fresh token seems to be renewable for ever, though it has a greatest age.
+func TestATokensGreatestAgeIsWarnedOfFromTheStart(t *testing.T) {
+	server, b := start(t)
+	for most, warned := range map[time.Duration]bool{0: false, rota.Day: true, 30 * rota.Day: false} {
+		connection, proxy := b.Connect(t, vault.Token(server.AddToken(rota.Day, true, "service", "root")))
+		for range 2 {
+			proxy.Answer(http.MethodGet, "/lookup-self", func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = fmt.Fprintf(w, `{"data": {"ttl": 86400, "creation_ttl": 86400, "renewable": true, "type": "service", "creation_time": %d, "explicit_max_ttl": %d}}`, time.Now().Unix(), int64(most.Seconds()))
+			})
+		}
+		found := false
+		for _, f := range entry(t, b, connection).Preflight(t.Context()) {
+			found = found || strings.Contains(f.Detail, "greatest age")
+		}
+		if found != warned {
+			t.Errorf("an explicit_max_ttl of %s: warned: %t", most, found)
+		}
 	}
 }

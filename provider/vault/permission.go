@@ -188,6 +188,8 @@ func (c *Connection) preflightLogin(ctx context.Context) ([]rota.Finding, bool) 
 		return []rota.Finding{provider.Warned(check, "it's a batch token, which can't be renewed, and ends at "+end, "give the connection a service token with a period, or another login")}, true
 	case !a.Renewable:
 		return []rota.Finding{provider.Warned(check, "it can't be renewed, and ends at "+end, "give the connection a token with a period, or another login")}, true
+	case a.Most > 0 && a.Period == 0 && a.oldest().Before(c.vaultsNow().Add(warnExpiry)):
+		return []rota.Finding{provider.Warned(check, "it can't be renewed beyond its greatest age, and ends at "+c.clock.Here(a.oldest()).UTC().Format("2006-01-02 15:04 UTC"), "give the connection a token with a period, or another login")}, true
 	case secondsOf(a.TTL) < warnExpiry && a.Period == 0 && a.TTL < a.FullTTL*9/10, a.Period > 0 && !a.renewsFor(warnExpiry, c.vaultsNow()):
 		return []rota.Finding{provider.Warned(check, "it can't be renewed beyond its greatest age, and ends at "+end, "give the connection a token with a period, or another login")}, true
 	}

@@ -180,9 +180,12 @@ type about struct {
 	Orphan    *bool  `json:"orphan"`           // false if it's revoked together with the token that made it
 }
 
+// oldest is when a token with an explicit_max_ttl ends, by Vault's clock.
+func (a about) oldest() time.Time { return time.Unix(a.Made, 0).Add(secondsOf(a.Most)) }
+
 // renewsFor reports whether renewals make the token last for that long.
 func (a about) renewsFor(ttl time.Duration, now time.Time) bool {
-	return a.Renewable && a.Period > 0 && (a.Most == 0 || !time.Unix(a.Made, 0).Add(secondsOf(a.Most)).Before(now.Add(ttl)))
+	return a.Renewable && a.Period > 0 && (a.Most == 0 || !a.oldest().Before(now.Add(ttl)))
 }
 
 func secondsOf(n int64) time.Duration { return time.Duration(n) * time.Second }

@@ -105,7 +105,7 @@ func (s *StaticRole) Create(ctx context.Context, r rota.CreateRequest) (rota.Cre
 	// Vault writes the new password down before it tells the database. If it fails
 	// after that, it goes on by itself, and asking again goes on with that password.
 	if _, err := s.Connection.do(ctx, call{op: "rotate " + s.name(), method: http.MethodPost, path: s.at("rotate-role"), body: map[string]any{}}, nil); err != nil {
-		return rota.Credential{}, err
+		return s.settle(ctx, r.Current, err)
 	}
 	now, err := s.read(ctx)
 	if err != nil {
@@ -116,6 +116,18 @@ func (s *StaticRole) Create(ctx context.Context, r rota.CreateRequest) (rota.Cre
 			Err: errors.New("Vault accepted that and still shows the password from before"), Remedies: rota.Outside("see in Vault's log whether it reaches the database")} //nolint:staticcheck // a name
 	}
 	return now.credential(), nil
+}
+
+// settle is what came of a rotation whose answer was lost: consumers can't log in until
+// they have the new password, so that isn't left to the next look.
+func (s *StaticRole) settle(ctx context.Context, current rota.Credential, lost error) (rota.Credential, error) {
+	if current.IsZero() || rota.ClassOf(lost) != rota.ClassWait {
+		return rota.Credential{}, lost
+	}
+	if now, err := s.read(ctx); err == nil && !now.is(current) {
+		return now.credential(), nil
+	}
+	return rota.Credential{}, lost
 }
 
 // Set implements [rota.Issuer]: Vault sets the password itself.

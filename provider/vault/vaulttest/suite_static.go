@@ -101,15 +101,19 @@ func suiteStaticRoles(t *testing.T, b Backend) {
 		s, proxy := issuer(t)
 		first := create(t, s, rota.Credential{})
 		proxy.Next(http.MethodPost, "/rotate-role/", providertest.LoseReply)
-		if _, err := s.Create(t.Context(), rota.CreateRequest{Current: first}); err == nil {
+		second := create(t, s, first)
+		b.logsIn(t, second, true)
+		before := proxy.Writes()
+		proxy.Next(http.MethodPost, "/rotate-role/", providertest.LoseReply)
+		proxy.Nth(1, http.MethodGet, "/static-creds/", providertest.FailBefore)
+		if _, err := s.Create(t.Context(), rota.CreateRequest{Current: second}); err == nil {
 			t.Fatal("the answer wasn't lost")
 		}
-		before := proxy.Writes()
-		second := create(t, s, first)
-		if proxy.Writes() != before {
+		third := create(t, s, second)
+		if proxy.Writes() != before+1 {
 			t.Error("Vault was asked to rotate it again")
 		}
-		b.logsIn(t, second, true)
+		b.logsIn(t, third, true)
 	})
 	t.Run("a call that fails before it acts changes nothing, and can be made again", func(t *testing.T) {
 		s, proxy := issuer(t)
