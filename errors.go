@@ -211,7 +211,7 @@ func OneLine(text string) string {
 // it's valid, so that an error can show it.
 func publicError(field string) bool {
 	switch field {
-	case FieldAccessKeyID, FieldUsername, "host", "port", "dbname":
+	case FieldAccessKeyID, FieldUsername, "host", "port", "dbname", "auth_source":
 		return true
 	}
 	return false
