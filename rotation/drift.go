@@ -69,6 +69,9 @@ func ruleTakesOver(v *view) (Decision, bool) {
 	if !v.takesOver() {
 		return Decision{}, false
 	}
+	if v.Force == rota.StepCreate { // that makes a new one
+		return v.create(v.now, v.askedFor())
+	}
 	return v.create(v.now, "the current credential "+v.current.CredentialID+" was replaced outside Rota: take over the one in force")
 }
 

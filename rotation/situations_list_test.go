@@ -10,7 +10,7 @@ import (
 )
 
 func situations() []situation {
-	return slices.Concat(firsts(), currents(), underWay(), retirements(), schedules(), failures(), drifts(), driven(), expiries(), rare(), lockedOut(), held(), oneWays(), earlyEnds())
+	return slices.Concat(firsts(), currents(), underWay(), retirements(), schedules(), failures(), drifts(), driven(), expiries(), rare(), lockedOut(), held(), oneWays(), earlyEnds(), kinds())
 }
 
 // firsts are those in which nothing is current yet.
