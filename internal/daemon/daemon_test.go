@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -322,9 +323,11 @@ func TestTheQueuesPageIsForAdministrators(t *testing.T) {
 
 func TestAPlaceThatDoesNotAnswerLeavesTheOthersTime(t *testing.T) {
 	got := make(chan struct{}, 100)
-	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	end := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-end }))
 	t.Cleanup(silent.Close)
-	t.Cleanup(silent.CloseClientConnections)
+	done := sync.OnceFunc(func() { close(end) })
+	t.Cleanup(done)
 	answers := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		got <- struct{}{}
 		w.WriteHeader(http.StatusNoContent)
@@ -336,6 +339,7 @@ func TestAPlaceThatDoesNotAnswerLeavesTheOthersTime(t *testing.T) {
 	case <-time.After(15 * time.Second):
 		t.Error("the second place got no head")
 	}
+	done() // so that the daemon's end needn't wait
 }
 
 func TestAnchoredHeadsAreVerified(t *testing.T) {
