@@ -47,7 +47,7 @@ func kinds() []situation {
 		sit("the current token was revoked", served(), at(10), replacing, gone("A")),
 		sit("somebody has replaced the current token", served(), at(10), replacing, gone("A"), issued("X", func(*rota.Issued) {})),
 		sit("the answer with the next token was lost moments ago", served(), at(90).Add(8*time.Second), with(lost("L"), replacing)...),
-		sit("the answer with the next token was lost", served(), at(90).Add(time.Minute), with(lost("L"), replacing)...),
+		sit("the answer with the next token was lost a minute ago", served(), at(90).Add(time.Minute), with(lost("L"), replacing)...),
 		sit("the answer with the next token was lost, and another one was made of it since", served(), at(90).Add(time.Minute),
 			with(lost("L"), replacing, progress(func(p *rotation.Progress) {
 				p.Intents = append(p.Intents, rotation.Intent{Version: "rota-1", At: at(90).Add(50 * time.Second), Until: at(90).Add(50 * time.Second), Answer: "A"})
