@@ -107,7 +107,8 @@ func (r *roles) List(ctx context.Context) ([]rota.Issued, error) {
 		case s.locked():
 			issued = append(issued, rota.Issued{ID: s.Name, Unlock: s.unlock()})
 		case !s.gone():
-			issued = append(issued, rota.Issued{ID: s.Name, Active: !s.Expired, ExpiresAt: s.ends(), EndsWithAccount: true})
+			ends := s.ends()
+			issued = append(issued, rota.Issued{ID: s.Name, Active: !s.Expired, ExpiresAt: ends, EndsWithAccount: !ends.IsZero()})
 		}
 	}
 	return issued, nil

@@ -184,7 +184,7 @@ func TestTheListTellsWhatCanLogIn(t *testing.T) {
 		{"a role without password counts unless it is seen to have none", "LOGIN PASSWORD NULL", []rota.Issued{{Active: true}}, nil},
 		{"a role with a password", "LOGIN PASSWORD 'x'", []rota.Issued{{Active: true}}, []rota.Issued{{Active: true}}},
 		{"a role that is valid for ever", "LOGIN PASSWORD 'x' VALID UNTIL 'infinity'", []rota.Issued{{Active: true}}, []rota.Issued{{Active: true}}},
-		{"a role that is valid for a while", "LOGIN PASSWORD 'x' VALID UNTIL '2999-01-01 UTC'", []rota.Issued{{Active: true, ExpiresAt: future}}, []rota.Issued{{Active: true, ExpiresAt: future}}},
+		{"a role that is valid for a while", "LOGIN PASSWORD 'x' VALID UNTIL '2999-01-01 UTC'", []rota.Issued{{Active: true, ExpiresAt: future, EndsWithAccount: true}}, []rota.Issued{{Active: true, ExpiresAt: future, EndsWithAccount: true}}},
 		{"a role whose time is over", "LOGIN PASSWORD 'x' VALID UNTIL '2001-01-01'", []rota.Issued{{}}, []rota.Issued{{}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
