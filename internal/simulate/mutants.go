@@ -182,7 +182,7 @@ func plannerMutants() []Mutant {
 					}
 				}
 			})},
-		{"deliver skipped", 4, "targets count as written to",
+		{"deliver skipped", 15, "targets count as written to",
 			believing(func(st *rotation.State, _ *rotation.Policy, now time.Time) {
 				note(st, rota.LabelCurrent, func(vp *rotation.VersionProgress) {
 					vp.Delivered = map[string]time.Time{}
@@ -267,8 +267,13 @@ func plannerMutants() []Mutant {
 		}},
 		{"the end not seen", 1, "a credential that ends by itself is renewed as if it did not",
 			believing(func(st *rotation.State, p *rotation.Policy, _ time.Time) {
-				if st.Traits.Lifetime > 0 {
-					st.Traits.Lifetime, p.RotateEvery = 0, 20*rota.Day
+				if st.Traits.Lifetime == 0 {
+					return
+				}
+				st.Traits.Lifetime, p.RotateEvery = 0, 20*rota.Day
+				st.Contents.Versions = slices.Clone(st.Contents.Versions)
+				for i := range st.Contents.Versions {
+					st.Contents.Versions[i].ExpiresAt = time.Time{}
 				}
 			})},
 		{"dropped before its end", 4, "the previous credential is dropped before it has ended by itself",

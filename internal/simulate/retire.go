@@ -256,8 +256,12 @@ func (s *subject) checkMadeOnce(k *worker) {
 	}
 }
 
-// checkDue checks rule 7: nothing is created early.
+// checkDue checks rule 7: nothing is created early, unless somebody revoked a credential
+// that would have expired later.
 func (s *subject) checkDue(k *worker) {
+	if s.temp != nil && !s.active(s.idOf(rota.LabelCurrent)) {
+		return
+	}
 	due, ok := s.policedAt()
 	if due, _ = s.early(due); ok && k.force == rota.StepNone && s.now.Before(due.Add(-tolerance)) {
 		s.violate(7, "a new credential is made, though the current one is due at %s only", stamp(due))
