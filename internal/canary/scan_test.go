@@ -142,7 +142,7 @@ func (l *ledger) scanIn(outputs []output) (hits []hit, formCount, size int) {
 	for _, o := range outputs {
 		size += len(o.content)
 		seen := map[[2]string]bool{} // one hit for a value's form is enough
-		for suffix, content := range map[string][]byte{"": o.content, " in lines": o.unwrapped} {
+		look := func(content []byte, suffix string) {
 			search.in(content, func(s sought, i int) {
 				if s.value == o.meant || seen[[2]string{s.value, s.form}] {
 					return
@@ -152,6 +152,8 @@ func (l *ledger) scanIn(outputs []output) (hits []hit, formCount, size int) {
 				hits = append(hits, hit{l.values[s.value], s.form + suffix, fmt.Sprintf("%s, byte %d, after %q", o.name, i, before)})
 			})
 		}
+		look(o.content, "")
+		look(o.unwrapped, " in lines")
 	}
 	return hits, formCount, size
 }
