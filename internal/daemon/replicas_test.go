@@ -49,6 +49,12 @@ func TestAnEditStartsItsTurnsWithoutTheQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(t.Context()) }()
+	// While the first turn ends, the edit's has to wait for it, in the queue.
+	eventually(t, "the first turn's job has ended", func() bool {
+		var open int
+		err := conn.QueryRow(t.Context(), "SELECT count(*) FROM river_job WHERE finalized_at IS NULL").Scan(&open)
+		return err == nil && open == 0
+	})
 	const noJobs = `CREATE FUNCTION put_off() RETURNS trigger LANGUAGE plpgsql AS
 		$$BEGIN NEW.state := 'scheduled'; NEW.scheduled_at := now() + interval '1 day'; RETURN NEW; END$$;
 		CREATE TRIGGER put_off BEFORE INSERT ON river_job FOR EACH ROW EXECUTE FUNCTION put_off()`
