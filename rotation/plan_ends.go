@@ -44,6 +44,7 @@ func (p Policy) openBy(t, from, last time.Time) time.Time {
 	if !from.Before(t) || p.open(from).After(last) {
 		return t
 	}
+	earliest := from
 	for t.Sub(from) > time.Minute { // open never goes back, so halving finds it
 		middle := from.Add(t.Sub(from) / 2)
 		if p.open(middle).After(last) {
@@ -57,6 +58,7 @@ func (p Policy) openBy(t, from, last time.Time) time.Time {
 	if p.Window != nil {
 		before, _ = p.Window.Next(at.Add(-p.Window.For))
 	}
+	before = maxTime(before, earliest)
 	if before.Before(at) && p.open(before).Equal(before) {
 		return before
 	}

@@ -68,7 +68,15 @@ func (v *view) asksReplacement() bool {
 // from, so a person may have it finished.
 func (v *view) replaceable() bool {
 	finishes := isOneWay(v.Traits) && v.undoes() && v.asksReplacement()
-	return v.Traits.Lifetime > 0 || v.dead(v.current) || finishes
+	return v.Traits.Lifetime > 0 || v.dead(v.current) || finishes || v.overwritten()
+}
+
+// overwritten reports whether the pending credential is one of the same account as the
+// current one, which was dead when a person asked to replace it. What the issuer lists
+// is the pending one.
+func (v *view) overwritten() bool {
+	vp := v.Progress.Versions[v.pending.ID]
+	return v.Traits.Overlap() && v.pending.CredentialID != "" && v.pending.CredentialID == v.current.CredentialID && vp.Base == v.current.ID && !vp.SetBegunAt.IsZero()
 }
 
 // retireEnded drops the previous version once its credential has expired. Until

@@ -296,7 +296,9 @@ func (s *subject) isDead(version string) bool {
 	var err error
 	s.quietly(func() { c, err = s.store.Get(context.Background(), rota.GetRequest{Version: version}) })
 	id := s.issuer.CredentialID(c)
-	return err == nil && (id == "" || (s.keys != nil || s.alt != nil || s.only != nil || s.hashed != nil) && !s.active(id))
+	next := s.truth.progress.Versions[s.truth.pending]
+	overwritten := next.CredentialID == id && next.Base == version && !next.SetBegunAt.IsZero() // of the same role, which was off
+	return err == nil && (id == "" || (s.keys != nil || s.alt != nil || s.only != nil || s.hashed != nil) && (!s.active(id) || overwritten))
 }
 
 // checkPut checks rule 10: a new version doesn't displace another one.
