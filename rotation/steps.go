@@ -19,8 +19,9 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 	current, _ := t.seen.find(rota.LabelCurrent)
 	undo := t.ledger.mark()
 	d.Version = cmp.Or(d.Version, t.ledger.progress.requestedVersion(), t.NewID())
-	ending, _ := t.view().early()
-	revoked := t.view().isRevoked()
+	v := t.view()
+	ending, _ := v.early()
+	revoked := v.isRevoked()
 	t.ledger.update(d.Version, func(vp *VersionProgress) {
 		vp.Base, vp.Asked = current.ID, t.asked.step == rota.StepCreate
 		if !vp.Asked {

@@ -16,8 +16,9 @@ import (
 	"github.com/rota-dev/rota/provider/aws"
 )
 
-// Object lock keeps versions, but not from being replaced or hidden.
-func TestALockedBucketShowsWhatIsHidden(t *testing.T) {
+// connect starts a server, and logs in with AWS's own client and with Rota's.
+func connect(t *testing.T) (*s3.Client, *aws.Connection) {
+	t.Helper()
 	url := testenv.Moto(t).URL
 	client := s3.New(s3.Options{
 		BaseEndpoint: sdk.String(url), Region: "us-east-1", UsePathStyle: true,
@@ -27,6 +28,12 @@ func TestALockedBucketShowsWhatIsHidden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return client, c
+}
+
+// Object lock keeps versions, but not from being replaced or hidden.
+func TestALockedBucketShowsWhatIsHidden(t *testing.T) {
+	client, c := connect(t)
 	bucket := sdk.String("heads")
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket, ObjectLockEnabledForBucket: sdk.Bool(true)}); err != nil {
 		t.Fatal(err)
@@ -68,15 +75,7 @@ func TestALockedBucketShowsWhatIsHidden(t *testing.T) {
 }
 
 func TestABucketKeepsHeads(t *testing.T) {
-	url := testenv.Moto(t).URL
-	client := s3.New(s3.Options{
-		BaseEndpoint: sdk.String(url), Region: "us-east-1", UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAEXAMPLE", "example", ""),
-	})
-	c, err := aws.New(t.Context(), "a", aws.Config{Region: "us-east-1", Endpoint: url, AccessKeyID: "AKIAEXAMPLE", SecretAccessKey: "example"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, c := connect(t)
 	place := anchor.Archive{ObjectStore: c.Archive("heads", "rota-audit/")}
 	h := sign(t, newKey(t), 12)
 	if err := place.Put(t.Context(), h); err == nil {
