@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -18,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rota-dev/rota/internal/daemon"
 )
 
 // authority issues certificates for the tests.
@@ -85,10 +88,11 @@ func TestARemovedAuthorityEndsItsCertificates(t *testing.T) {
 	_, certFile, keyFile := ca.issue(t, "rota.internal", dir)
 	caFile := filepath.Join(dir, "ca.crt")
 	writeAuthorities(t, caFile, ca, removed)
+	said := &lines{}
 	w := start(t, "", roleConfig(t, "removed", "30d")+fmt.Sprintf(`
 server: {tls: {cert: %s, key: %s, client_ca: %s}}
 access: {certificates: [{dns: "*.shop.internal", rules: ["list:app/*"]}]}
-`, certFile, keyFile, caFile))
+`, certFile, keyFile, caFile), func(o *daemon.Options) { o.Log = slog.New(slog.NewTextHandler(said, nil)) })
 	old, _, _ := removed.issue(t, "orders.shop.internal", t.TempDir())
 	current, _, _ := ca.issue(t, "orders.shop.internal", dir)
 	url := strings.Replace(w.url, "http:", "https:", 1) + "/v1/secrets"
@@ -122,7 +126,7 @@ access: {certificates: [{dns: "*.shop.internal", rules: ["list:app/*"]}]}
 	}
 	// A file that's being written doesn't shut anyone out.
 	writeAuthorities(t, caFile)
-	time.Sleep(6 * time.Second)
+	eventually(t, "the empty file was read", func() bool { return get(good) != http.StatusOK || strings.Contains(said.String(), "can't be read") })
 	if got := get(good); got != http.StatusOK {
 		t.Errorf("while the file is empty: %d", got)
 	}
