@@ -18,31 +18,36 @@ const minRedacted = 4
 // several lines, such as a private key, is removed by itself.
 const minLine = 16
 
+// minPart is the length in bytes from which part of a value is removed: a value
+// without the punctuation around it, or as much as is left of it where a text was
+// cut short.
+const minPart = 8
+
 // redactValues removes values from a text wherever a reading of the text shows
 // them. For example, a reload command that fails might print the file it reads,
 // and that might be a Kubernetes Secret with values in base64.
 func redactValues(text string, values []string) string {
 	var wanted [][]byte
 	for _, value := range values {
-		wanted = append(wanted, []byte(value))
-		if trimmed := strings.TrimSpace(value); len(trimmed) >= minRedacted && len(trimmed) < len(value) {
-			wanted = append(wanted, []byte(trimmed))
-		}
-		for line := range strings.Lines(value) {
-			if line = strings.TrimSpace(line); len(line) >= minLine && len(line) < len(value) {
-				wanted = append(wanted, []byte(line))
-			}
-		}
+		wanted = append(wanted, wantedOf(value)...)
 	}
 	if len(wanted) == 0 {
 		return text
 	}
-	shortest := len(slices.MinFunc(wanted, func(a, b []byte) int { return len(a) - len(b) }))
-	for _, value := range wanted[:len(wanted):len(wanted)] {
+	shortest := min(minPart, len(slices.MinFunc(wanted, func(a, b []byte) int { return len(a) - len(b) })))
+	whole := len(wanted)
+	for _, value := range wanted[:whole:whole] {
 		wanted = append(wanted, utf16Forms(value)...)
 	}
 	secret := make([]bool, len(text)) // by byte of the text
 	starts := make([]bool, len(text))
+	mark := func(r reading, from, to int) {
+		from, to = r.place(from, to)
+		starts[from] = starts[from] || !secret[from]
+		for ; from < to; from++ {
+			secret[from] = true
+		}
+	}
 	for _, r := range readings(text, shortest) {
 		for _, value := range wanted {
 			for at := 0; ; {
@@ -50,12 +55,18 @@ func redactValues(text string, values []string) string {
 				if i < 0 {
 					break
 				}
-				from, to := r.place(at+i, at+i+len(value))
-				starts[from] = starts[from] || !secret[from]
-				for ; from < to; from++ {
-					secret[from] = true
-				}
+				mark(r, at+i, at+i+len(value))
 				at += i + len(value)
+			}
+		}
+		for _, at := range r.cuts() {
+			for _, value := range wanted[:whole] {
+				if n := cutOff(r.text[:at], value); n > 0 {
+					mark(r, at-n, at)
+				}
+				if n := leftOver(r.text[at:], value); n > 0 {
+					mark(r, at, at+n)
+				}
 			}
 		}
 	}
@@ -69,6 +80,23 @@ func redactValues(text string, values []string) string {
 		}
 	}
 	return out.String()
+}
+
+// wantedOf returns a value, and what's left of it once a program has trimmed it or
+// shown only one of its lines.
+func wantedOf(value string) [][]byte {
+	wanted := [][]byte{[]byte(value)}
+	add := func(part string, least int) {
+		if len(part) >= least && len(part) < len(value) {
+			wanted = append(wanted, []byte(part))
+		}
+	}
+	add(strings.TrimSpace(value), minRedacted)
+	add(strings.TrimFunc(value, func(r rune) bool { return !isWord(r) }), minPart)
+	for line := range strings.Lines(value) {
+		add(strings.TrimSpace(line), minLine)
+	}
+	return wanted
 }
 
 // utf16Forms returns a value in UTF-16 with the low byte first and with the high

@@ -33,6 +33,41 @@ func (r *reading) place(from, to int) (start, end int) {
 	return int(slices.Min(r.from[from:to])), int(slices.Max(r.to[from:to]))
 }
 
+// cuts returns where a reading was, or may have been, cut short: at its ends and
+// where an [Omission] stands.
+func (r *reading) cuts() []int {
+	at := []int{0, len(bytes.TrimSuffix(r.text, []byte{between}))}
+	for from := 0; ; {
+		i := bytes.Index(r.text[from:], []byte(Omission))
+		if i < 0 {
+			return at
+		}
+		at = append(at, from+i, from+i+len(Omission))
+		from += i + len(Omission)
+	}
+}
+
+// cutOff returns how much of the beginning of a value a text ends with, 0 if that's
+// the whole value or too little.
+func cutOff(text, value []byte) int {
+	for n := min(len(text), len(value)-1); n >= minPart; n-- {
+		if bytes.HasSuffix(text, value[:n]) {
+			return n
+		}
+	}
+	return 0
+}
+
+// leftOver returns how much of the end of a value a text begins with, as cutOff does.
+func leftOver(text, value []byte) int {
+	for n := min(len(text), len(value)-1); n >= minPart; n-- {
+		if bytes.HasPrefix(text, value[len(value)-n:]) {
+			return n
+		}
+	}
+	return 0
+}
+
 const (
 	// maxDepth is how many encodings on top of each other are undone, such as
 	// JSON in a URL in base64.

@@ -61,6 +61,27 @@ func TestSanitizeCutsEveryRendering(t *testing.T) {
 	}
 }
 
+func TestSanitizeCutsWhatIsLeftOfAValue(t *testing.T) {
+	const value = "(correct-horse-battery.)."
+	c := NewCredential(map[string]string{FieldPassword: value})
+	for _, test := range []struct{ name, text, want string }{
+		{"a text without its last period", "bad " + value[:len(value)-1] + " (error 2)", "bad ([redacted].) (error 2)"},
+		{"a value without its punctuation", "bad correct-horse-battery: denied", "bad [redacted]: denied"},
+		{"a text that ends early", "bad " + value[:12], "bad [redacted]"},
+		{"a text that begins late", value[10:] + " is bad", "[redacted] is bad"},
+		{"a text with its middle left out", "bad " + value[:9] + Omission + value[9:] + " is bad", "bad [redacted]" + Omission + "[redacted] is bad"},
+		{"base64 that ends early", "bad " + base64.StdEncoding.EncodeToString([]byte(value[:12])), "bad [redacted]"},
+		{"little is no secret", "bad " + value[:minPart-1], "bad " + value[:minPart-1]},
+		{"the middle of a text", "bad " + value[:12] + " denied", "bad " + value[:12] + " denied"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := Sanitize(errors.New(test.text), c).Error(); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 func TestSanitizeLeavesWhatSurroundsAValue(t *testing.T) {
 	c := NewCredential(map[string]string{FieldPassword: "hunter-22", "token": "s3cr3t!"})
 	for _, test := range []struct{ name, text, want string }{

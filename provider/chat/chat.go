@@ -132,13 +132,14 @@ func (s *service) fail(err error, seen *witness) error {
 	if err == nil {
 		return nil
 	}
+	err = rota.Sanitize(err, s.secrets) // before it's cut short: half a value isn't recognized everywhere
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		err = errors.New(strings.TrimSpace(rota.Clip(err.Error(), maxError))) // it may repeat what the service said
+		err = errors.New(strings.TrimSpace(rota.Clip(err.Error(), maxError)))
 	}
 	last := seen.last()
 	return &rota.Error{
 		System: "chat " + s.Config.Name, Connection: s.Config.Name, Op: "send to " + s.name(), Class: last.class(), RetryAfter: last.after,
-		Err: rota.Sanitize(err, s.secrets),
+		Err: err,
 	}
 }
 

@@ -170,7 +170,7 @@ func (c *Connection) unanswered(ctx context.Context, err error) (rota.Class, []r
 // plain returns an error with only the text. Its chain contains only the context's
 // error or the sentinel.
 func (c *Connection) plain(ctx context.Context, err, sentinel error, used ...rota.Credential) error {
-	text := err.Error()
+	text, number := err.Error(), ""
 	e, said := errors.AsType[mongo.CommandError](err)
 	concern := unconfirmed(err)
 	switch {
@@ -179,7 +179,7 @@ func (c *Connection) plain(ctx context.Context, err, sentinel error, used ...rot
 		if i := strings.LastIndex(text, "("+e.Name+") "); e.Name != "" && i >= 0 {
 			text = text[i+len(e.Name)+3:] // without the driver's words before it
 		}
-		text = fmt.Sprintf("%s (error %d)", strings.TrimSuffix(text, "."), e.Code)
+		number = fmt.Sprintf(" (error %d)", e.Code)
 	case concern != nil:
 		text = "it's set on the primary, but a majority of the replica set hasn't confirmed it: " + concern.Message
 	case ctx.Err() != nil || provider.TimedOut(err):
@@ -191,6 +191,9 @@ func (c *Connection) plain(ctx context.Context, err, sentinel error, used ...rot
 	}
 	own := rota.NewCredential(map[string]string{rota.FieldPassword: c.cfg.Password})
 	text = rota.Sanitize(errors.New(text), append(slices.Clone(used), own)...).Error()
+	if number != "" {
+		text = strings.TrimSuffix(text, ".") + number // only now: a password may end in a period
+	}
 	text = rota.Brief(rota.OneLine(text))
 	if ctx.Err() != nil && !said {
 		err = ctx.Err() // the driver may name another reason
