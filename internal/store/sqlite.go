@@ -61,7 +61,7 @@ func connectSQLite(ctx context.Context, o Options) (_ *database, err error) {
 // openSQLite opens a pool of at most conns connections. WAL lets readers read
 // during a write; synchronous=FULL makes commits survive a power failure.
 func openSQLite(path string, conns int, pragmas ...string) (*sql.DB, error) {
-	smallStatementJournals()
+	thriftySQLite()
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
