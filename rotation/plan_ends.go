@@ -116,8 +116,11 @@ func (v *view) isOverUnused(u rota.Use) bool {
 // last early rotation has shown that it doesn't change the end.
 func (v *view) early() (ending, bool) {
 	end, ends := v.endsAt(v.current)
+	if !ends || end.Equal(v.Progress.Versions[v.current.ID].EarlyFor) { // a new one has the same end
+		return ending{}, false
+	}
 	policed, ever := v.policy.due(v.Secret, v.issuedAt(), v.Progress.NotBefore)
-	if !ends || !ever || end.Equal(v.Progress.Versions[v.current.ID].EarlyFor) { // a new one has the same end
+	if !ever {
 		return ending{}, false
 	}
 	life := max(end.Sub(v.issuedAt()), 0)
