@@ -3,6 +3,7 @@ package rotation_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -156,6 +157,46 @@ func TestEveryWayOutOfADeadEndLeadsOut(t *testing.T) {
 			}
 			if ways != end.ways {
 				t.Errorf("%d ways lead out, want %d", ways, end.ways)
+			}
+		})
+	}
+}
+
+// A new key needs the place of the previous one, which is off, even though the key
+// that's current isn't Rota's.
+func TestADeadKeyOfSomebodyElseIsReplaced(t *testing.T) {
+	for _, removed := range []bool{false, true} {
+		t.Run(fmt.Sprint("removed ", removed), func(t *testing.T) {
+			b := newBench(t)
+			b.advance(t, rotation.Options{})
+			b.store.Plant("by-hand", b.keys.Plant(), rota.LabelCurrent)
+			for _, k := range b.keys.Keys() {
+				if err := b.keys.Deactivate(t.Context(), rota.RetireRequest{CredentialID: k.ID}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, theirs, _ := b.store.Read(rota.LabelCurrent); removed {
+				if err := b.keys.Delete(t.Context(), rota.RetireRequest{CredentialID: b.keys.CredentialID(theirs)}); err != nil {
+					t.Fatal(err)
+				}
+				b.keys.Plant()
+			}
+			b.days(1)
+
+			makePlace := rota.Remedy{Action: rota.RemedyDelete, Secret: b.secret.Name, Text: "for a place", Then: rota.RemedyRotate}
+			if _, err := b.rotator.Adopt(t.Context(), b.secret, rotation.AdoptOptions{}); !slices.Contains(rota.RemediesOf(err), makePlace) {
+				t.Errorf("adopting it: %v, and the remedies are %v, want %v among them", err, rota.RemediesOf(err), makePlace)
+			}
+			if res := b.advance(t, rotation.Options{Force: rota.StepCreate}); !slices.Contains(res.Last.Remedies, makePlace) {
+				t.Errorf("rotating it: %s, and the remedies are %v, want %v among them", res.Last.Reason, res.Last.Remedies, makePlace)
+			}
+			b.advance(t, rotation.Options{Force: rota.StepDelete})
+			b.advance(t, rotation.Options{Force: rota.StepCreate})
+			version, c, _ := b.store.Read(rota.LabelCurrent)
+			if version == "by-hand" || !b.keys.Login(c) {
+				t.Errorf("%s is current, and logs in: %t", version, b.keys.Login(c))
+			} else if d, ok := b.target.Current(); !ok || !d.Credential.Equal(c) {
+				t.Error("consumers don't have it")
 			}
 		})
 	}

@@ -30,6 +30,14 @@ func ruleOwnership(v *view) (Decision, bool) {
 			return Decision{}, false
 		}
 	}
+	if v.Force == rota.StepDelete && v.previous.Ours() && !v.hasPending {
+		if v.unlisted() {
+			return observe, true
+		}
+		if d, makes := v.makesPlace(); makes {
+			return d, true
+		}
+	}
 	if vp := v.Progress.Versions[v.pending.ID]; vp.Rejected != "" {
 		return v.discard(vp) // it's Rota's own and would block an adoption
 	}
@@ -76,8 +84,8 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 	if !c.Active && v.now.Before(v.shows(v.current)) {
 		return v.waitToShow(v.current)
 	}
-	if previous, there := v.issued(v.previous.CredentialID); v.Force == rota.StepDelete && !c.Active && v.previous.Ours() && there && !previous.Active {
-		return v.do(rota.StepDelete, v.previous, v.now, "%s: neither it nor the current one is active", v.askedFor())
+	if d, makes := v.makesPlace(); makes {
+		return d, true
 	}
 	if _, early := v.early(); early && v.over(v.current) && (c.Active || !v.Traits.Replaces) { // nothing is made from a dead one
 		return Decision{}, false // it's replaced, whatever the issuer's list makes of it
@@ -91,6 +99,16 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 			v.currentDead(), "the current credential %s %s", v.current.CredentialID, what)
 	}
 	return Decision{}, false
+}
+
+// makesPlace deletes the previous credential if a person asks for that and it's as
+// dead as the current one: the next one needs its place.
+func (v *view) makesPlace() (Decision, bool) {
+	previous, there := v.issued(v.previous.CredentialID)
+	if v.Force != rota.StepDelete || !v.retirable() || !v.previous.Ours() || !there || previous.Active || !v.dead(v.current) {
+		return Decision{}, false
+	}
+	return v.do(rota.StepDelete, v.previous, v.now, "%s: neither it nor the current one is active", v.askedFor())
 }
 
 // locked returns the current credential if somebody locked its account.

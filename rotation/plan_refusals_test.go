@@ -102,6 +102,8 @@ func TestWaysOut(t *testing.T) {
 		sit("two keys, the current one gone, the previous inactive", rotated(never), at(105), gone("B"), off),
 		sit("two keys, the previous one inactive", rotated(never), at(105), off),
 		sit("two keys, the previous one gone", rotated(never), at(95), gone("A")),
+		sit("two keys, both inactive, the previous one not Rota's", rotated(never), at(95), issued("A", inactive), issued("B", inactive), version(rota.LabelPrevious, foreign)),
+		sit("two keys, both inactive, the current one not Rota's", rotated(never), at(95), issued("A", inactive), issued("B", inactive), version(rota.LabelCurrent, foreign)),
 		sit("two keys, both gone, strangers in their places", rotated(never), at(95), gone("A"), gone("B"), full, issued("Y", func(*rota.Issued) {})),
 		sit("two keys, the current one gone, a stranger in its place, and the previous one inactive", rotated(never), at(105), gone("B"), off, full),
 		sit("two keys, both gone", rotated(never), at(95), gone("A"), gone("B")),

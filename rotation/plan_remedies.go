@@ -71,20 +71,7 @@ func (v *view) notInForce(credentialID string) []rota.Remedy {
 	if !v.Lists || c.Active {
 		return handedIn(v.Secret)
 	}
-	previous, kept := v.issued(v.previous.CredentialID)
-	kept = kept && v.retirable() && v.previous.Ours()
-	out := handedIn(v.Secret)
-	switch {
-	case kept && previous.Active:
-		out = append(out, v.remedy(rota.RemedyRollBack, "to the previous one, which is active"))
-	case !kept && v.isFull():
-		for _, r := range v.strangers() {
-			r.Secret, r.Then = v.Secret, rota.RemedyRotate
-			out = append(out, r)
-		}
-	default:
-		out = append(out, v.remedy(rota.RemedyRotate, "to replace it"))
-	}
+	out := append(handedIn(v.Secret), v.insteadOfDead()...)
 	switch {
 	case c.Unlock != "" && !v.Traits.Overlap():
 		return []rota.Remedy{unlock(c)}
@@ -152,13 +139,7 @@ func (v *view) refusedCurrent() []rota.Remedy {
 		return v.anotherOne()
 	}
 	given := rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: v.Secret, Text: "with the one in force"}
-	switch kept := v.Traits.Lifetime == 0 && v.retirable() && v.previous.Ours() && !v.spent(); {
-	case kept && v.off():
-		return []rota.Remedy{v.remedy(rota.RemedyDelete, "for a place, and rotate then"), given}
-	case kept:
-		return []rota.Remedy{v.remedy(rota.RemedyRollBack, ""), given}
-	}
-	return []rota.Remedy{v.remedy(rota.RemedyRotate, "to replace it"), given}
+	return append(v.insteadOfDead(), given)
 }
 
 // unknownUse returns the remedies if the issuer doesn't say whether the previous
@@ -178,6 +159,33 @@ func (v *view) anotherOne() []rota.Remedy {
 	return []rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "with the one in use, or with a new one made by hand")}
 }
 
+// insteadOfDead returns the ways to put another credential in the place of a current
+// one that's dead, whether or not that one is Rota's: back to the previous one while
+// that works, and otherwise a new one, for which one that nobody can use makes room.
+func (v *view) insteadOfDead() []rota.Remedy {
+	previous, there := v.issued(v.previous.CredentialID)
+	maybe := !v.Listed || v.mayYetShow(v.previous) // nobody knows whether it's there
+	works := previous.Active || v.mayYetShow(v.previous) || !v.Listed && !v.off()
+	var out []rota.Remedy
+	switch kept := v.Traits.Lifetime == 0 && v.retirable() && (there || maybe); {
+	case kept && v.previous.Ours() && works:
+		return []rota.Remedy{v.remedy(rota.RemedyRollBack, "to the previous one")}
+	case kept && v.previous.Ours() && !v.spent():
+		return []rota.Remedy{{Action: rota.RemedyDelete, Secret: v.Secret, Text: "for a place", Then: rota.RemedyRotate}}
+	case kept && !v.previous.Ours() && v.isFull() && !works:
+		out = append(v.byHand(), v.strangers()...)
+	case v.isFull() && !(kept && v.spent()): // that one makes way unasked
+		out = v.strangers()
+	}
+	for i := range out {
+		out[i].Secret, out[i].Then = v.Secret, rota.RemedyRotate
+	}
+	if len(out) == 0 {
+		return []rota.Remedy{v.remedy(rota.RemedyRotate, "to replace it")}
+	}
+	return out
+}
+
 // currentDead returns the remedies for a current credential that isn't active at
 // the issuer. A new one needs a place, but none of these remedies takes an active
 // credential's place, because consumers might still depend on it.
@@ -194,17 +202,8 @@ func (v *view) currentDead() []rota.Remedy {
 	} else if _, there := v.issued(v.current.CredentialID); there {
 		out = append(out, v.reactivate(v.current.CredentialID))
 	}
-	previous, there := v.issued(v.previous.CredentialID)
-	switch kept := v.previous.Ours() && there && v.retirable(); {
-	case kept && previous.Active:
-		return append(out, v.remedy(rota.RemedyRollBack, ""))
-	case kept:
-		return append(out, v.remedy(rota.RemedyDelete, "for a place, and rotate then"))
-	case v.isFull():
-		return append(out, v.strangers()...)
-	}
-	out = append(out, v.remedy(rota.RemedyRotate, ""))
-	if len(out) == 1 { // it isn't the issuer's any more, and another one may be
+	out = append(out, v.insteadOfDead()...)
+	if len(out) == 1 && out[0].Action == rota.RemedyRotate { // it isn't the issuer's any more, and another one may be
 		out = append(out, rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: v.Secret, Text: "for the one in use"})
 	}
 	return out

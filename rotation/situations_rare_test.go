@@ -101,6 +101,12 @@ func rare() []situation {
 		sit("the current one is inactive, and delivering it failed", served(), at(10), targets, issued("A", inactive), failure(rota.StepDeliver, 1, at(10))),
 		sit("the current one is inactive, and reloading failed", served(), at(10), state(func(s *rotation.State) { s.Reloaders = []string{"r"} }), issued("A", inactive), failure(rota.StepReload, 1, at(10))),
 		sit("an inactive one that isn't Rota's is current, and the previous one isn't Rota's either", rotated(never), at(100), issued("B", inactive), version(rota.LabelCurrent, foreign), version(rota.LabelPrevious, foreign)),
+		sit("an inactive one that a person put is current, and Rota's own previous one is inactive", rotated(never), at(100), issued("A", inactive), issued("B", inactive), version(rota.LabelCurrent, foreign)),
+		sit("an inactive one that a person put is current, Rota's own previous one is inactive, and the list isn't known", rotated(never), at(100), version(rota.LabelCurrent, foreign), state(unasked)),
+		sit("an inactive one that a person put is current, and Rota's own previous one is active", rotated(never), at(100), issued("B", inactive), version(rota.LabelCurrent, foreign)),
+		sit("one that a person put is current, and Rota's own previous one is inactive", rotated(never), at(100), issued("A", inactive), version(rota.LabelCurrent, foreign)),
+		sit("an inactive one that a person put is current, Rota's own previous one is inactive, and a new one is on its way", rotated(never), at(100), issued("A", inactive), issued("B", inactive), version(rota.LabelCurrent, foreign),
+			pending("C", 100, func(*rotation.VersionProgress) {})),
 		sit("both are inactive, and the previous one isn't Rota's", rotated(never), at(95), issued("A", inactive), issued("B", inactive), version(rota.LabelPrevious, foreign)),
 		sit("the current one is gone, and the previous one can't be switched off by itself", rotated(never), at(95), gone("B"), single, issued("A", inactive)),
 		// On its way.
