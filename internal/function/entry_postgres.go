@@ -73,6 +73,13 @@ func (inv *invocation) issueAsMaster(s *rotation.Secret, c *postgres.Connection,
 	return asConfigError(err)
 }
 
+// prover is an issuer for which a test asks for too much, such as that two accounts
+// have the same rights, or for too little: a clone's login alone doesn't prove whose
+// the first account is.
+type prover interface {
+	Proves(context.Context, rota.Credential) error
+}
+
 // refuseUnproven refuses to work on a user as the master unless a password in the
 // entry logs in as that user. Whoever may write values chooses the user's name, the
 // versions' ids and their labels: they prove nothing about whose user it is.
@@ -82,26 +89,32 @@ func (inv *invocation) refuseUnproven(ctx context.Context, s *rotation.Secret, e
 		return err
 	}
 	proves := func(c rota.Credential) error { return s.Issuer.Test(ctx, rota.TestRequest{Credential: c}) }
-	if i, ok := s.Issuer.(interface {
-		LogIn(context.Context, rota.Credential) error
-	}); ok { // a test asks for more: that two accounts have the same rights
-		proves = func(c rota.Credential) error { return i.LogIn(ctx, c) }
+	if i, ok := s.Issuer.(prover); ok {
+		proves = func(c rota.Credential) error { return i.Proves(ctx, c) }
+	}
+	user := entry.Values.Field("username")
+	if entry.Tags[rolesTag] != "single" {
+		user = strings.TrimSuffix(user, cloneSuffix)
 	}
 	var unclear error
+	why, remedies := "", rota.Outside("put the user's working password into "+entry.Name)
 	for _, c := range known {
 		err := proves(c)
 		switch {
 		case err == nil:
 			return nil
-		case rota.ClassOf(err) == rota.ClassWait && !errors.Is(err, rota.ErrRefused):
+		case errors.Is(err, rota.ErrRefused):
+		case rota.ClassOf(err) == rota.ClassWait:
 			unclear = err
+		case why == "":
+			why, remedies = " ("+rota.OneLine(rota.Sanitize(err, known...).Error())+")", append(remedies, rota.RemediesOf(err)...)
 		}
 	}
 	if unclear != nil {
 		return unclear
 	}
-	return held(entry.Name, rota.Outside("put the user's working password into "+entry.Name),
-		"no password in %s logs in as the user %s, so nothing is done for that user", entry.Name, entry.Values.Field("username"))
+	return held(entry.Name, remedies,
+		"no password in %s logs in as the user %s, so nothing is done for that user%s", entry.Name, user, why)
 }
 
 func asConfigError(err error) error {

@@ -156,3 +156,31 @@ func TestAnEntrysLabelsAreNoProofOfWhoseItIs(t *testing.T) {
 		})
 	}
 }
+
+// Whoever has a role app_clone isn't the owner of app. A member can act as it anyway.
+func TestALoginByACloneNameIsNoProofOfTheFirstUser(t *testing.T) {
+	for _, member := range []bool{false, true} {
+		t.Run(fmt.Sprintf("member %t", member), func(t *testing.T) {
+			d := newDatabase(t, "--master-secret", "db/master")
+			d.server.Exec(t, "CREATE ROLE app_clone LOGIN PASSWORD 'of-the-attacker'", "GRANT app_clone TO master WITH ADMIN OPTION")
+			d.server.ExecIn(t, d.dbname, "GRANT SELECT ON orders TO app_clone")
+			if member {
+				d.server.Exec(t, "GRANT app TO app_clone")
+			}
+			master := d.secret("db/master", "master", "master-password", "")
+			arn := d.secret("db/app", "app_clone", "of-the-attacker", fmt.Sprintf(`,"masterarn":%q`, master))
+			f := d.deploy()
+			token, err := d.AnnounceVersion("db/app")
+			if err != nil {
+				t.Fatal(err)
+			}
+			event := stepEvent(arn, token, "createSecret")
+			if member {
+				refuse(t, f, event, "Held", "all 2 places are taken: app, app_clone") // app's own password isn't known, but that's the next question
+				return
+			}
+			refuse(t, f, event, "Held", "no password in db/app logs in as the user app, so nothing is done for that user")
+			refuse(t, f, event, "Held", "isn't a member of app")
+		})
+	}
+}

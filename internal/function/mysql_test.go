@@ -236,3 +236,19 @@ func TestAMySQLMastersPasswordGoesToTheMastersServerOnly(t *testing.T) {
 		refuse(t, c.deploy(), stepEvent(arn, token, "createSecret"), "Held", says)
 	}
 }
+
+// Whoever has an account app_clone isn't the owner of app, even with the same rights.
+func TestALoginByAMySQLCloneNameIsNoProofOfTheFirstUser(t *testing.T) {
+	onMySQLs(t, []string{"--master-secret", "db/master"}, func(t *testing.T, d *mysqlDatabase) {
+		d.exec("CREATE USER app_clone IDENTIFIED BY 'of-the-attacker'", "GRANT SELECT ON shop.orders TO app_clone")
+		master := d.secret("db/master", "master", "master-password", "")
+		arn := d.secret("db/app", "app_clone", "of-the-attacker", fmt.Sprintf(`,"masterarn":%q`, master))
+		f := d.start()
+		token, err := d.AnnounceVersion("db/app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		refuse(t, f, stepEvent(arn, token, "createSecret"), "Held", "no password in db/app logs in as the user app, so nothing is done for that user")
+		refuse(t, f, stepEvent(arn, token, "createSecret"), "Held", "doesn't prove whose app is")
+	})
+}

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/rota-dev/rota"
 )
 
 // ensure creates the second account of a pair if it isn't there: locked, without a
@@ -161,4 +163,43 @@ func roles(ctx context.Context, conn *sql.Conn, isMySQL bool, from, to account) 
 		all = append(all, account{r["role"], r["place"]}.String())
 	}
 	return append(statements, "SET DEFAULT ROLE "+strings.Join(all, ", ")+" TO "+to.String())
+}
+
+// Proves logs in with a credential that's to prove whose the pair is. Anyone can have
+// an account by a clone's name, and no account acts as another here. So a clone's login
+// counts only if it has all that the first account has, and nobody can use that one
+// any more, as after its retirement. While it's locked, its stored password proves it.
+func (a *alternating) Proves(ctx context.Context, c rota.Credential) error {
+	user := a.CredentialID(c)
+	op := "log in as user " + user
+	one, err := a.named(op, user)
+	if err != nil {
+		return err
+	}
+	first := !a.clone || one == a.all[0]
+	if err := a.LogIn(ctx, c); err != nil {
+		if kept, known, _ := a.InForce(ctx, c); first && known && kept {
+			return nil
+		}
+		return err
+	}
+	if first {
+		return nil
+	}
+	found, err := a.states(ctx, op)
+	if err != nil {
+		return err
+	}
+	of := slices.IndexFunc(found, func(s state) bool { return s.account == a.all[0] })
+	missing, err := a.lacks(ctx, op, one)
+	remedy := "put the working password of " + a.all[0].user + " into the secret"
+	switch {
+	case err != nil:
+		return err
+	case of < 0 || !found[of].gone():
+		return a.stop(op, fmt.Errorf("it logs in, but that doesn't prove whose %s is", a.all[0].user), remedy)
+	case len(missing) > 0:
+		return a.stop(op, fmt.Errorf("it logs in but lacks what %s has: %s", a.all[0].user, list(missing)), level)
+	}
+	return nil
 }

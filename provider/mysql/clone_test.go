@@ -82,3 +82,38 @@ func TestMariaDBsCloneExpiresLikeTheFirstAccount(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatProvesWhoseAPairIs(t *testing.T) {
+	for name, test := range map[string]struct {
+		statements []string // APP and CLONE are the accounts
+		user       string   // whose password is presented: 0 or 1
+		password   string
+		says       string // "" for a proof
+	}{
+		"the first one's login":                          {user: "APP", password: "first"},
+		"the first one's wrong password":                 {user: "APP", password: "guessed", says: "refused"},
+		"the first one's password while it's locked":     {statements: []string{"ALTER USER APP ACCOUNT LOCK"}, user: "APP", password: "first"},
+		"a wrong password while it's locked":             {statements: []string{"ALTER USER APP ACCOUNT LOCK"}, user: "APP", password: "guessed", says: "refused"},
+		"a clone's login":                                {user: "CLONE", password: "second", says: "doesn't prove whose APP is"},
+		"a clone's login while the first one is locked":  {statements: []string{"ALTER USER APP ACCOUNT LOCK"}, user: "CLONE", password: "second", says: "doesn't prove whose APP is"},
+		"a clone's login once the first one was retired": {statements: []string{"ALTER USER APP PASSWORD EXPIRE ACCOUNT LOCK"}, user: "CLONE", password: "second"},
+		"a clone's login that has less than the retired": {statements: []string{"ALTER USER APP PASSWORD EXPIRE ACCOUNT LOCK", "GRANT INSERT ON shop.* TO APP"}, user: "CLONE", password: "second", says: "lacks what APP has"},
+		"a clone's wrong password once that was retired": {statements: []string{"ALTER USER APP PASSWORD EXPIRE ACCOUNT LOCK"}, user: "CLONE", password: "guessed", says: "refused"},
+		"a clone's login where there's no first one":     {statements: []string{"DROP USER APP"}, user: "CLONE", password: "second", says: "doesn't prove whose APP is"},
+		"the login of a user that isn't one of the two":  {user: "root", password: "first", says: "isn't"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := sharedMySQL.Get(t)
+			s.Exec(t, "CREATE DATABASE IF NOT EXISTS shop")
+			a := clones(t, s, unique("app"))
+			in := strings.NewReplacer("APP", a.all[0].user, "CLONE", a.all[1].user)
+			for _, statement := range append([]string{"ALTER USER APP IDENTIFIED BY 'first' ACCOUNT UNLOCK", "CREATE USER CLONE IDENTIFIED BY 'second'", "GRANT SELECT ON shop.* TO APP", "GRANT SELECT ON shop.* TO CLONE"}, test.statements...) {
+				s.Exec(t, in.Replace(statement))
+			}
+			err := a.Proves(t.Context(), rota.NewCredential(map[string]string{rota.FieldUsername: in.Replace(test.user), rota.FieldPassword: test.password}))
+			if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), in.Replace(test.says)) {
+				t.Errorf("%v, want %q", err, test.says)
+			}
+		})
+	}
+}

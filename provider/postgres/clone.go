@@ -3,12 +3,15 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rota-dev/rota"
 )
 
 // ensure creates a role that can't log in yet, as a clone of the first: a member
@@ -222,4 +225,33 @@ func ifAllowed(ctx context.Context, tx pgx.Tx, statement string) error {
 		return nil // no permission, or a value that's no longer valid
 	}
 	return err
+}
+
+// Proves logs in with a credential that's to prove whose the pair is. A clone's login
+// counts only if it may act as the first role: anyone can have a role by such a name.
+func (a *alternating) Proves(ctx context.Context, c rota.Credential) error {
+	role := a.CredentialID(c)
+	op := "log in as role " + role
+	if err := a.ours(op, role); err != nil {
+		return err
+	}
+	err := a.conn.login(ctx, c, func(ctx context.Context, conn *pgconn.PgConn) error {
+		results, err := conn.Exec(ctx, limits(ctx, conn)+neutral+`SELECT session_user, EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname =`+literal(a.names[0])+`
+			AND (pg_has_role(session_user, r.oid, 'USAGE') OR pg_has_role(session_user, r.oid, `+mayBecome+`)))`).ReadAll()
+		if err != nil {
+			return err
+		}
+		row := results[len(results)-1].Rows[0]
+		stop := func(remedies []rota.Remedy, format string, args ...any) error {
+			return &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassStop, Err: fmt.Errorf(format, args...), Remedies: remedies}
+		}
+		switch user := string(row[0]); {
+		case user != role:
+			return stop(rota.Outside("look into pg_ident.conf and the pooler"), "the server mapped the login to role %s", user)
+		case a.clone && string(row[1]) != "t":
+			return stop(rota.Outside("GRANT "+quote(a.names[0])+" TO "+quote(role)+", if it's the clone of that"), "it logs in but isn't a member of %s, which may be somebody else's", a.names[0])
+		}
+		return nil
+	})
+	return a.conn.refused(op, err, c)
 }
