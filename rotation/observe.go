@@ -172,6 +172,7 @@ func (t *turn) list(ctx context.Context) error {
 	}
 	t.seen.issued, t.seen.listed, t.seen.listedAt = issued, true, asked
 	t.noteEnds()
+	t.noteReactivated()
 	t.sample()
 	t.forgetIntents()
 	return nil
@@ -219,6 +220,22 @@ func (t *turn) noteEnds() {
 		}
 		if !t.ledger.version(v.ID).EndsAt.Equal(c.ExpiresAt) {
 			t.ledger.update(v.ID, func(vp *VersionProgress) { vp.EndsAt = c.ExpiresAt })
+		}
+	}
+}
+
+// noteReactivated notes that a person reactivated what Rota had deactivated, and when
+// it was off again: the second grace starts anew.
+func (t *turn) noteReactivated() {
+	for _, v := range t.seen.contents.Versions {
+		vp := t.ledger.version(v.ID)
+		c, there := t.seen.issuedAs(v.CredentialID)
+		switch since := vp.DeactivatedAt; {
+		case !there || since.IsZero():
+		case c.Active && vp.ActiveAt.IsZero() && !t.seen.listedAt.Before(since.Add(t.s.Issuer.Traits().ConsistencyDelay)):
+			t.ledger.update(v.ID, func(vp *VersionProgress) { vp.ActiveAt = t.seen.listedAt })
+		case !c.Active && !vp.ActiveAt.IsZero():
+			t.ledger.update(v.ID, func(vp *VersionProgress) { vp.off(t.seen.listedAt) })
 		}
 	}
 }

@@ -150,7 +150,8 @@ func (t *turn) conclude(err error) {
 	t.settleRequest(d, err)
 	s := statusOf(d, t.basis, p.Status)
 	_, canDeactivate := t.s.Issuer.(rota.Deactivator)
-	s.PreviousOff = canDeactivate && !t.ledger.version(t.basis.previous.ID).DeactivatedAt.IsZero()
+	previous := t.ledger.version(t.basis.previous.ID)
+	s.PreviousOff = canDeactivate && !previous.DeactivatedAt.IsZero() && previous.ActiveAt.IsZero()
 	if err != nil {
 		s = s.afterFailure(p.Failure, p.Status, now)
 	}

@@ -122,7 +122,8 @@ func (l *ledger) rebuild(contents rota.Contents, requested rota.Step) {
 		// successor by now.
 		at := maxTime(l.Now(), l.lastSeen(contents)) // the store's clock may be ahead of ours
 		l.update(v.ID, func(vp *VersionProgress) {
-			vp.PutBackAt, vp.PromotedAt, vp.ServedAt, vp.DeactivatedAt = at, at, time.Time{}, time.Time{}
+			vp.PutBackAt, vp.PromotedAt, vp.ServedAt = at, at, time.Time{}
+			vp.off(time.Time{})
 			vp.Delivered, vp.Reloaded = nil, nil
 			vp.QuietSince, vp.QuietSamples = time.Time{}, 0
 		})
@@ -139,7 +140,7 @@ func (l *ledger) rebuild(contents rota.Contents, requested rota.Step) {
 		})
 	}
 	_, canDeactivate := l.s.Issuer.(rota.Deactivator) // else the label is an older Rota's, and says nothing
-	if v, ok := rota.Find(contents.Versions, rota.LabelDeactivated); ok && canDeactivate && versions[v.ID].DeactivatedAt.IsZero() {
+	if v, ok := rota.Find(contents.Versions, rota.LabelDeactivated); ok && canDeactivate && versions[v.ID].DeactivatedAt.IsZero() && !v.Has(rota.LabelCurrent) {
 		if versions[v.ID].inFlight() {
 			l.event(rota.EventDeactivated, v.ID, v.CredentialID, "it was deactivated before an interruption, which kept that from being recorded")
 		}

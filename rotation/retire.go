@@ -26,7 +26,7 @@ func (t *turn) deactivate(ctx context.Context, d Decision) error {
 	marked := t.seen.holder(rota.LabelDeactivated)
 	reactivated := isPrevious && marked == previous.ID
 	if reactivated { // by a person: the date that's remembered is of an earlier time
-		t.ledger.update(previous.ID, func(vp *VersionProgress) { vp.DeactivatedAt = time.Time{} })
+		t.ledger.update(previous.ID, func(vp *VersionProgress) { vp.off(time.Time{}) })
 	}
 	if err := t.ledger.writeAhead(ctx, d); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (t *turn) deactivate(ctx context.Context, d Decision) error {
 		return nil
 	}
 	deactivated := func() {
-		t.ledger.update(previous.ID, func(vp *VersionProgress) { vp.DeactivatedAt = t.Now() })
+		t.ledger.update(previous.ID, func(vp *VersionProgress) { vp.off(t.Now()) })
 		t.ledger.event(rota.EventDeactivated, previous.ID, d.Credential, d.Reason)
 	}
 	return t.change(ctx, d, deactivated, moveChange(rota.LabelDeactivated, marked, previous.ID))

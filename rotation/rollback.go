@@ -112,7 +112,8 @@ func (t *turn) rollback(ctx context.Context, d Decision) error {
 	}
 	t.seen.invalidateList() // what was current is to be asked about now, too
 	t.ledger.update(to, func(vp *VersionProgress) {
-		vp.PromotedAt, vp.ServedAt, vp.DeactivatedAt = t.Now(), time.Time{}, time.Time{}
+		vp.PromotedAt, vp.ServedAt = t.Now(), time.Time{}
+		vp.off(time.Time{})
 		vp.Delivered, vp.Reloaded = nil, nil
 		vp.QuietSince, vp.QuietSamples = time.Time{}, 0
 	})

@@ -270,7 +270,8 @@ func (l *ledger) promoted(version, before string, hadCurrent bool) {
 		// A new life begins for it: what was noted when it was itself a
 		// previous one, before a rollback, no longer counts.
 		l.update(before, func(vp *VersionProgress) {
-			vp.DeactivatedAt, vp.QuietSince, vp.QuietSamples = time.Time{}, time.Time{}, 0
+			vp.off(time.Time{})
+			vp.QuietSince, vp.QuietSamples = time.Time{}, 0
 		})
 	}
 }

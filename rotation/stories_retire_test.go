@@ -57,6 +57,15 @@ var endings = []story{
 		s.asked(rota.StepDelete)
 		s.asked(rota.StepDelete)
 	}},
+	{"a previous key that's switched off again by hand", func(s *tale) {
+		s.turns(0, 90, 10)
+		previous := rota.RetireRequest{CredentialID: s.key(0)}
+		s.outside(func() error { return s.keys.Reactivate(s.t.Context(), previous) })
+		s.keys.Use(previous.CredentialID)
+		s.turns(2)
+		s.outside(func() error { return s.keys.Deactivate(s.t.Context(), previous) })
+		s.turns(1, 8, 10)
+	}},
 	{"a previous key that's retired by hand", func(s *tale) {
 		s.turns(0, 90)
 		s.days(1)

@@ -199,7 +199,7 @@ func (s *subject) followMove(e memory.Effect) {
 	}
 	if version, ok := isLabel(e.ID, rota.LabelAdoptedPrevious); ok && version != "" {
 		_, c, _ := s.store.Read(rota.LabelAdoptedPrevious)
-		if !s.labelled(s.issuer.CredentialID(c)) || (s.keys != nil || s.hashed != nil && t.foreign[version]) && !s.exists(s.issuer.CredentialID(c)) {
+		if !s.labelled(s.issuer.CredentialID(c)) || (s.keys != nil || s.hashed != nil) && t.foreign[version] && !s.exists(s.issuer.CredentialID(c)) {
 			s.violate(3, "version %s was adopted as the previous one, and nobody knows what it holds", version)
 		}
 		delete(t.foreign, version)
