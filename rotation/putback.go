@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -138,8 +139,33 @@ func (t *turn) restoreCurrent(ctx context.Context, d Decision, rejected rota.Ver
 	if !killed {
 		return false, nil
 	}
+	if c, err = t.whole(ctx, c, rejected); err != nil {
+		return false, err
+	}
 	_, err = t.setAtIssuer(ctx, d, 3, c, rejected.ID)
 	return true, err
+}
+
+// whole returns the current credential, or the one before it if somebody has put half
+// a credential in its place since: setting that would lock out everyone, while
+// consumers have the other one.
+func (t *turn) whole(ctx context.Context, current rota.Credential, rejected rota.Version) (rota.Credential, error) {
+	if v, _ := t.seen.credential(rota.LabelCurrent); v.Ours() {
+		return current, nil
+	}
+	made, err := t.outside.get(ctx, rejected.ID)
+	if err != nil {
+		return rota.Credential{}, err
+	}
+	lacks := func(name string) bool { return made.Field(name) != "" && current.Field(name) == "" }
+	if !slices.ContainsFunc(made.Names(), lacks) {
+		return current, nil
+	}
+	base, there := t.seen.version(t.ledger.version(rejected.ID).Base)
+	if !there || !base.Ours() {
+		return rota.Credential{}, refuseAdoption(handedIn(t.s.Name), "version %s, which is AWSCURRENT, holds only part of a credential, so it can't be put back", t.seen.holder(rota.LabelCurrent))
+	}
+	return t.outside.get(ctx, base.ID)
 }
 
 // mayBeRejected reports whether the rejected credential is in force, as far as

@@ -22,6 +22,9 @@ const (
 // format: SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>. Nothing in
 // it needs quoting in a literal.
 func verifier(password string) (string, error) {
+	if password == "" {
+		return "", errors.New("the password is empty")
+	}
 	salt := make([]byte, scramSaltLength)
 	_, _ = rand.Read(salt) // never fails
 	keys, err := scramKeys(password, salt, scramIterations)

@@ -99,3 +99,10 @@ func BenchmarkVerifier(b *testing.B) {
 		must(verifier("0123456789abcdef0123456789abcdef"))
 	}
 }
+
+// A role with an empty password lets nobody in, so setting one would lock everyone out.
+func TestAnEmptyPasswordHasNoVerifier(t *testing.T) {
+	if v, err := verifier(""); err == nil {
+		t.Errorf("it's %s", v)
+	}
+}
