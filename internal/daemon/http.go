@@ -45,7 +45,7 @@ func (d *Daemon) handler() http.Handler {
 		}
 		d.limited(1, http.HandlerFunc(d.about)).ServeHTTP(w, r)
 	})
-	return endSlow(responseWithin, ownPagesOnly(d.metrics.HTTP(d.traced(mux))))
+	return endSlow(responseWithin, d.ownHostsOnly(ownPagesOnly(d.metrics.HTTP(d.traced(mux)))))
 }
 
 // ownPagesOnly refuses changes that another website's page asks for in a person's
