@@ -2,7 +2,9 @@ package config
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store/anchor"
 	"github.com/rota-dev/rota/provider"
 )
@@ -28,7 +30,36 @@ func (f *File) Anchors(ctx context.Context, env Environment) ([]anchor.Destinati
 			places = append(places, anchor.File{Path: x.File.Text})
 		}
 	}
-	return places, b.Err()
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for i, p := range places {
+		if seen[p.Name()] {
+			return nil, a.Anchors[i].sameName(p.Name())
+		}
+		seen[p.Name()] = true
+	}
+	return places, nil
+}
+
+// sameName is the error of a second anchor by a name: the log and the metrics couldn't
+// tell which of the two fails.
+func (x *Anchor) sameName(name string) error {
+	return rota.WithRemedies(fmt.Errorf("server.audit.anchors: two of them are called %s", name), rota.Configure("", "one of them, or another host for one"))
+}
+
+// name is the one that the anchor will have, "" if that depends on more than the file.
+func (x *Anchor) name() string {
+	switch {
+	case x.File.IsSet():
+		return anchor.File{Path: x.File.Text}.Name()
+	case x.Webhook != nil:
+		if text, literal := x.Webhook.URL.Literal(); literal {
+			return anchor.Webhook{URL: text}.Name()
+		}
+	}
+	return ""
 }
 
 func (w *wiring) archive(ctx context.Context, x *Anchor) (provider.Objects, error) {

@@ -171,10 +171,17 @@ func (v *validator) server() {
 		v.add(e.Account.At, Path{"server", "secrets_manager", "account"}, `"000000000000"`, "must be twelve digits")
 	}
 	if a := s.Audit; a != nil {
-		for _, x := range a.Anchors {
-			if x != nil {
-				v.choice(&x.Kind, provider.IssuerFacts{}, "")
+		seen := map[string]bool{}
+		for n, x := range a.Anchors {
+			if x == nil {
+				continue
 			}
+			v.choice(&x.Kind, provider.IssuerFacts{}, "")
+			name := x.name()
+			if name != "" && seen[name] {
+				v.add(x.At, Path{"server", "audit", "anchors"}.Item(strconv.Itoa(n)), "one of them, or another host for one", "another one is called %s too, so nobody could tell which of the two fails", name)
+			}
+			seen[name] = true
 		}
 		if _, _, ok := strings.Cut(a.Syslog.Text, "://"); a.Syslog.IsSet() && !ok {
 			v.add(a.Syslog.At, Path{"server", "audit", "syslog"}, "tls://logs.example.org:6514", "%q is no address", a.Syslog.Text)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 )
 
 // Webhook posts each head to a URL, as JSON.
@@ -19,8 +20,14 @@ type Webhook struct {
 
 var _ Destination = Webhook{}
 
-// Name leaves out the URL, which may contain a secret.
-func (w Webhook) Name() string { return "webhook" }
+// Name has only the host of the URL, the rest of which may contain a secret.
+func (w Webhook) Name() string {
+	u, err := url.Parse(w.URL)
+	if err != nil || u.Host == "" {
+		return "webhook"
+	}
+	return "webhook " + u.Host
+}
 
 // Put posts a head. Any 2xx response means that it was stored.
 func (w Webhook) Put(ctx context.Context, h Head) error {
