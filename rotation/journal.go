@@ -191,7 +191,7 @@ type VersionProgress struct {
 	ServedAt      time.Time            `json:"served_at,omitzero"`
 	PutBackAt     time.Time            `json:"put_back_at,omitzero"` // when somebody made it current again, behind Rota's back
 	DeactivatedAt time.Time            `json:"deactivated_at,omitzero"`
-	ActiveAt      time.Time            `json:"active_at,omitzero"`          // when it was first seen active again after that
+	ActiveAt      time.Time            `json:"active_at,omitzero"`      // when it was first seen active again after that
 	Rejected      string               `json:"rejected,omitempty"`      // why it was given up before promotion
 	RestoredAt    time.Time            `json:"restored_at,omitzero"`    // when the current credential was in force again after a rejection
 	QuietSince    time.Time            `json:"quiet_since,omitzero"`    // sampled evidence: first look without use
