@@ -29,7 +29,8 @@ func (d *Daemon) ownHostsOnly(next http.Handler) http.Handler {
 }
 
 // isOwnHost reports whether a website on the internet can't have the host of a
-// request's address: an IP address, a name without a domain, or the machine's own.
+// request's address: an IP address, a name without a domain or in a private one, or
+// the machine's own.
 func isOwnHost(host, machine string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {
@@ -39,8 +40,12 @@ func isOwnHost(host, machine string) bool {
 	if _, err := netip.ParseAddr(name); err == nil {
 		return true
 	}
-	return !strings.Contains(name, ".") || strings.HasSuffix(name, ".localhost") || name == strings.ToLower(machine)
+	return name == strings.ToLower(machine) || slices.Contains(privateDomains, name[strings.LastIndexByte(name, '.')+1:]) || !strings.Contains(name, ".")
 }
+
+// privateDomains are the top-level domains that nobody can have on the internet, such
+// as those of a cluster's services and of host.docker.internal.
+var privateDomains = []string{"internal", "local", "localhost", "svc", "test"}
 
 func isProxy(remote string, proxies []netip.Prefix) bool {
 	at, err := netip.ParseAddrPort(remote)

@@ -29,12 +29,12 @@ func TestOnlyOwnHostsAreAnswered(t *testing.T) {
 	}
 	w := start(t, "", "secrets: []\n")
 	for _, path := range paths {
-		for _, host := range []string{"evil.example", "evil.example:8470", "localhost.evil.example", "127.0.0.1.evil.example", "EVIL.example."} {
+		for _, host := range []string{"evil.example", "evil.example:8470", "localhost.evil.example", "127.0.0.1.evil.example", "EVIL.example.", "local.evil.example"} {
 			if status, body := get(w, path, host); status != http.StatusMisdirectedRequest || !strings.Contains(body, "trusted_proxies") {
 				t.Errorf("GET %s for %s: %d %s", path, host, status, body)
 			}
 		}
-		for _, host := range []string{"", "localhost:8470", "LOCALHOST", "localhost.", "rota.localhost", "[::1]:8470", "10.1.2.3", "rota-1:8470"} {
+		for _, host := range []string{"", "localhost:8470", "LOCALHOST", "localhost.", "rota.localhost", "[::1]:8470", "10.1.2.3", "rota-1:8470", "host.docker.internal:8470", "rota.tools.svc.cluster.local", "rota.tools.svc"} {
 			if status, body := get(w, path, host); status == http.StatusMisdirectedRequest {
 				t.Errorf("GET %s for %s: %d %s", path, host, status, body)
 			}
