@@ -2,11 +2,10 @@ package elasticsearch
 
 import (
 	"encoding/json"
-	"regexp"
-	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/provider/httpapi"
 )
 
 // The keys of the connections in rota.yaml.
@@ -91,17 +90,13 @@ type keyConfig struct {
 	ExpiresAfter provider.Duration `json:"expires_after,omitzero" default:"as the cluster has it" jsonschema:"How long a key is valid: longer than rotate_every and delete_previous_after together."`
 }
 
-// keyName is what a key can be called in either product.
-var keyName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
+// maxName is how long the name of a key may be in either product, in characters, with
+// the version's id behind it.
+const maxName = 100
 
 // Validate implements [provider.Validator].
 func (c *keyConfig) Validate(v *provider.Validation) {
-	if c.Name.IsSet() && !keyName.MatchString(c.Name.Text) {
-		v.Problem(c.Name.At, "name", "orders", "up to 100 letters, digits, - and _, beginning with a letter or a digit")
-	}
-	if c.ExpiresAfter.IsSet() && c.ExpiresAfter.Length < time.Hour {
-		v.Problem(c.ExpiresAfter.At, "expires_after", "90d", "less than an hour")
-	}
+	httpapi.CheckNamed(v, c.Name, maxName, c.ExpiresAfter)
 }
 
 // Claims implements [provider.Claimer].

@@ -108,15 +108,25 @@ type TokenConfig struct {
 
 // tokenName is what a token can be called: with a version's id behind it, no system's
 // limit is exceeded.
-var tokenName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+var tokenName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
+
+// maxName is how long a token's name may be, in characters, so that the version's id
+// fits behind it.
+const maxName = 64
 
 // Validate implements [provider.Validator].
 func (c *TokenConfig) Validate(v *provider.Validation) {
-	if c.Name.IsSet() && !tokenName.MatchString(c.Name.Text) {
-		v.Problem(c.Name.At, "name", "orders", "up to 64 letters, digits, - and _, beginning with a letter or a digit")
+	CheckNamed(v, c.Name, maxName, c.ExpiresAfter)
+}
+
+// CheckNamed reports a name that no token can have, of at most longest characters, and
+// a life that's too short.
+func CheckNamed(v *provider.Validation, name provider.Plain, longest int, life provider.Duration) {
+	if name.IsSet() && (len(name.Text) > longest || !tokenName.MatchString(name.Text)) {
+		v.Problem(name.At, "name", "orders", "up to %d letters, digits, - and _, beginning with a letter or a digit", longest)
 	}
-	if c.ExpiresAfter.IsSet() && c.ExpiresAfter.Length < time.Hour {
-		v.Problem(c.ExpiresAfter.At, "expires_after", "90d", "less than an hour")
+	if life.IsSet() && life.Length < time.Hour {
+		v.Problem(life.At, "expires_after", "90d", "less than an hour")
 	}
 }
 
