@@ -1,0 +1,177 @@
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// serviceAccountFolder is where the kubelet mounts a pod's own login.
+const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+const defaultRequestTimeout = 30 * time.Second
+
+// calls is what one connection asks of an API server in a second. The API server's own
+// priority and fairness answers 429 if that's too much.
+var calls = rota.Rate{PerSecond: 20, Burst: 40}
+
+// Config is a cluster, and Rota's login there.
+type Config struct {
+	// Kubeconfig is the path of a kubeconfig file.
+	Kubeconfig string
+	// Context is one of the kubeconfig's. Defaults to its current one.
+	Context string
+	// InCluster logs in as the service account of the pod that Rota runs in.
+	InCluster bool
+	// Folder is where that account's token and authority lie. Defaults to where the
+	// kubelet puts them.
+	Folder string
+	// Server is the API server's URL, with InCluster. Defaults to what the kubelet says
+	// in the pod's environment.
+	Server string
+	// Timeout bounds each request. Defaults to 30 s.
+	Timeout time.Duration
+	// Budget rate-limits the calls to the API server. Defaults to a budget for this
+	// connection alone.
+	Budget rota.Budget
+	// Now is Rota's clock. Defaults to time.Now.
+	Now func() time.Time
+}
+
+// Connection is one login at a cluster. It's safe for concurrent use.
+type Connection struct {
+	name   string
+	url    *url.URL
+	http   *http.Client
+	clock  *provider.Clock
+	budget rota.Budget
+	// login is where the login comes from, for people.
+	login string
+}
+
+// New returns a connection. Errors show its name as "kubernetes <name>". It reads the
+// kubeconfig, makes no calls and runs no plugin.
+func New(name string, cfg Config) (*Connection, error) {
+	c := &Connection{name: name, budget: cfg.Budget, clock: &provider.Clock{Now: cfg.Now}}
+	if c.budget == nil {
+		c.budget = rota.NewLocalBudget()
+	}
+	login, err := c.restConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("kubernetes %s: %w", name, err)
+	}
+	if c.url, err = addressOf(login.Host); err != nil {
+		return nil, fmt.Errorf("kubernetes %s: the address of the API server: %w", name, err)
+	}
+	// What's wrapped here is below the login, so that the login's token is among what's
+	// taken out of a refusal.
+	login.Wrap(func(rt http.RoundTripper) http.RoundTripper {
+		c.clock.RoundTripper = rt
+		return provider.Discreet{RoundTripper: provider.Bounded{RoundTripper: c.clock}, Secrets: sent}
+	})
+	login.Timeout = cmp.Or(cfg.Timeout, defaultRequestTimeout)
+	client, err := rest.HTTPClientFor(login)
+	if err != nil {
+		return nil, rota.WithRemedies(fmt.Errorf("kubernetes %s: %s", name, oneLine(err)), rota.Outside("correct the user or the cluster in "+c.login))
+	}
+	own := *client
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.http = &own
+	return c, nil
+}
+
+// restConfig is client-go's configuration of the login.
+func (c *Connection) restConfig(cfg Config) (*rest.Config, error) {
+	if cfg.InCluster {
+		return c.inCluster(cfg)
+	}
+	c.login = cfg.Kubeconfig
+	if _, err := os.Stat(cfg.Kubeconfig); err != nil {
+		return nil, rota.WithRemedies(fmt.Errorf("kubeconfig: %w", err), rota.Configure("kubeconfig", "the path of a kubeconfig file that Rota may read"))
+	}
+	file, err := clientcmd.LoadFromFile(cfg.Kubeconfig)
+	if err != nil { // its text may quote the file
+		return nil, rota.WithRemedies(fmt.Errorf("kubeconfig: %s isn't one", cfg.Kubeconfig), rota.Outside("see what kubectl --kubeconfig "+cfg.Kubeconfig+" config view says"))
+	}
+	if err := clientcmd.ResolveLocalPaths(file); err != nil {
+		return nil, fmt.Errorf("kubeconfig: %w", err)
+	}
+	in := cmp.Or(cfg.Context, file.CurrentContext)
+	if _, there := file.Contexts[in]; !there {
+		var names []string
+		for name := range file.Contexts {
+			names = append(names, name)
+		}
+		return nil, rota.WithRemedies(fmt.Errorf("context: %s has no context %q", cfg.Kubeconfig, in), rota.Configure("context", oneOf(names)))
+	}
+	c.login = "context " + in + " of " + cfg.Kubeconfig
+	login, err := clientcmd.NewNonInteractiveClientConfig(*file, in, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+	if err != nil {
+		return nil, rota.WithRemedies(fmt.Errorf("kubeconfig: %s can't be used: %s", c.login, oneLine(err)), rota.Outside("see what kubectl --kubeconfig "+cfg.Kubeconfig+" --context "+in+" version says"))
+	}
+	if login.ExecProvider != nil {
+		login.ExecProvider.StdinUnavailable = true
+		login.ExecProvider.StdinUnavailableMessage = "Rota asks nobody"
+	}
+	return login, nil
+}
+
+// inCluster is the login of the pod that Rota runs in. client-go reads the token's file
+// again every minute, as the kubelet replaces it.
+func (c *Connection) inCluster(cfg Config) (*rest.Config, error) {
+	folder, server := cmp.Or(cfg.Folder, serviceAccountFolder), cfg.Server
+	c.login = "the service account of Rota's pod"
+	if host := os.Getenv("KUBERNETES_SERVICE_HOST"); server == "" && host != "" {
+		server = "https://" + net.JoinHostPort(host, cmp.Or(os.Getenv("KUBERNETES_SERVICE_PORT"), "443"))
+	}
+	token := filepath.Join(folder, "token")
+	if _, err := os.Stat(token); server == "" || err != nil {
+		return nil, rota.WithRemedies(errors.New("in_cluster: this isn't a pod with a service account's token"),
+			rota.Outside("run Rota in a pod without automountServiceAccountToken: false, or set kubeconfig"))
+	}
+	return &rest.Config{Host: server, BearerTokenFile: token, TLSClientConfig: rest.TLSClientConfig{CAFile: filepath.Join(folder, "ca.crt")}}, nil
+}
+
+// addressOf reads the API server's address. Without TLS, anybody between could read the
+// login.
+func addressOf(text string) (*url.URL, error) {
+	if !strings.Contains(text, "://") {
+		text = "https://" + text
+	}
+	u, err := provider.ParseAddress(strings.TrimSuffix(text, "/"), "https://kubernetes.example.com:6443")
+	if err != nil {
+		return nil, rota.WithRemedies(err, rota.Outside("correct the server in the kubeconfig: "+rota.Hint(rota.RemediesOf(err))))
+	}
+	return u, nil
+}
+
+// System is the connection's name in errors.
+func (c *Connection) System() string { return "kubernetes " + c.name }
+
+// Identity implements [provider.Identifier]: a cluster is known by the id of its
+// namespace kube-system, as there's nothing else that stays.
+func (c *Connection) Identity(ctx context.Context) (string, error) {
+	var namespace object
+	q := request{op: "identify the cluster", need: identityNeed, path: "/api/v1/namespaces/kube-system"}
+	if err := c.do(ctx, q, &namespace); err != nil {
+		return "", err
+	}
+	return namespace.Metadata.UID, nil
+}
+
+// identityNeed is what identifying a cluster takes.
+var identityNeed = need{verbs: []string{"get"}, resource: "namespaces", name: "kube-system", why: "tells clusters apart if two connections may reach the same one", occasion: provider.OccasionOption}

@@ -1,0 +1,116 @@
+package kubernetes
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// policy is rota policy kubernetes.
+func policy() provider.Policy {
+	account := "rota/rota"
+	return provider.Policy{
+		Summary: "Print the RBAC Rota needs in Kubernetes for rota.yaml",
+		Help: `Prints, for kubectl apply, a Role and a RoleBinding for each namespace that
+rota.yaml names, and a ClusterRole for telling clusters apart. They allow what
+rota.yaml makes Rota do and nothing else. Each connection's cluster has its own.
+
+Nothing is looked up in a cluster. --output text says why each permission is needed.`,
+		Format: "yaml",
+		Options: []provider.Option{{Name: "service-account", Value: &account, Example: "rota/rota",
+			Usage: "the service account that Rota logs in as, as `NAMESPACE/NAME`"}},
+		Validate: func() error {
+			if _, _, err := accountOf(account); err != nil {
+				return err
+			}
+			return nil
+		},
+		Document: func(grants []provider.Grant, _ func(error)) ([]byte, error) { return document(grants, account) },
+	}
+}
+
+func accountOf(text string) (namespace, name string, err error) {
+	namespace, name, _ = strings.Cut(text, "/")
+	if !goodNamespace(namespace) || !goodName(name) {
+		return "", "", rota.WithRemedies(errors.New("--service-account: not a service account"), rota.Command("--service-account rota/rota"))
+	}
+	return namespace, name, nil
+}
+
+// document writes the roles of each connection's login.
+func document(grants []provider.Grant, account string) ([]byte, error) {
+	namespace, name, err := accountOf(account)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	for _, g := range grants {
+		rules := map[string][]need{}
+		for _, p := range g.Permissions {
+			if n, ok := p.Detail.(need); ok {
+				rules[n.namespace] = append(rules[n.namespace], n)
+			}
+		}
+		var places []string
+		for place := range rules {
+			places = append(places, place)
+		}
+		slices.Sort(places)
+		for _, place := range places {
+			role(&out, g.Title, place, "rota-"+g.Name, merged(rules[place]), namespace, name)
+		}
+	}
+	return out.Bytes(), nil
+}
+
+// role writes a Role, or a ClusterRole for the cluster itself, and its binding.
+func role(out *bytes.Buffer, title, place, name string, rules []need, accountNamespace, account string) {
+	kind, in := "ClusterRole", ""
+	if place != "" {
+		kind, in = "Role", "\n  namespace: "+place
+	}
+	fmt.Fprintf(out, "---\n# %s\napiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata:\n  name: %s%s\nrules:\n", title, kind, objectName(name), in)
+	for _, n := range rules {
+		fmt.Fprintf(out, "  - apiGroups: [%q]\n    resources: [%s]\n", n.group, n.resource)
+		if n.name != "" {
+			fmt.Fprintf(out, "    resourceNames: [%s]\n", n.name)
+		}
+		fmt.Fprintf(out, "    verbs: [%s]\n", strings.Join(n.verbs, ", "))
+	}
+	fmt.Fprintf(out, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: %sBinding\nmetadata:\n  name: %s%s\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: %s, name: %s}\nsubjects:\n  - {kind: ServiceAccount, name: %s, namespace: %s}\n",
+		kind, objectName(name), in, kind, objectName(name), account, accountNamespace)
+}
+
+// objectName is a connection's name as Kubernetes takes it.
+func objectName(name string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name)), "-.")
+}
+
+// merged are the rules with one for each thing, sorted.
+func merged(all []need) []need {
+	var out []need
+	for _, n := range all {
+		i := slices.IndexFunc(out, func(o need) bool { return o.group == n.group && o.resource == n.resource && o.name == n.name })
+		if i < 0 {
+			out, i = append(out, n), len(out)
+		}
+		verbs := slices.Concat(out[i].verbs, n.verbs)
+		slices.Sort(verbs)
+		out[i].verbs = slices.Compact(verbs)
+	}
+	slices.SortFunc(out, func(a, b need) int {
+		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.resource, b.resource), cmp.Compare(a.name, b.name))
+	})
+	return out
+}

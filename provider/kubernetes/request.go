@@ -1,0 +1,123 @@
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// manager is Rota's name as an owner of fields.
+const manager = "rota"
+
+// The content types of patches.
+const (
+	applyPatch = "application/apply-patch+yaml" // JSON is YAML
+	mergePatch = "application/merge-patch+json"
+)
+
+// request is one call of the API server.
+type request struct {
+	op     string // what it's for, for people
+	need   need   // what the login must be allowed
+	method string // GET by default
+	path   string
+	query  url.Values
+	body   any    // sent as JSON; nil for none
+	form   string // the body's content type; JSON by default
+	used   rota.Credential
+}
+
+// do makes one request, and never a second. Its answer's JSON goes into out, or all of
+// it if that's a *[]byte.
+func (c *Connection) do(ctx context.Context, q request, out any) error {
+	e := &rota.Error{System: c.System(), Connection: c.name, Op: q.op}
+	r, err := c.request(ctx, q)
+	if err != nil {
+		e.Class, e.Err = rota.ClassStop, errors.New("the request can't be written")
+		return e
+	}
+	if err := c.budget.Take(ctx, "kubernetes "+strings.ToLower(c.url.Host), calls); err != nil {
+		e.Class, e.Err = rota.ClassWait, err
+		return e
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return c.unanswered(e, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	switch {
+	case resp.StatusCode >= http.StatusMultipleChoices:
+		return c.refused(e, q, resp, text)
+	case err != nil:
+		return c.unanswered(e, err)
+	}
+	if raw, ok := out.(*[]byte); ok {
+		*raw = text
+		return nil
+	}
+	if json.Unmarshal(text, out) != nil || string(bytes.TrimSpace(text)) == "null" {
+		return c.unreadable(e)
+	}
+	return nil
+}
+
+func (c *Connection) request(ctx context.Context, q request) (*http.Request, error) {
+	var body io.Reader
+	if q.body != nil {
+		text, err := json.Marshal(q.body)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(text)
+	}
+	method := http.MethodGet
+	if q.method != "" {
+		method = q.method
+	}
+	to := *c.url
+	to.Path = strings.TrimSuffix(to.Path, "/") + q.path // names were checked: none needs escaping
+	to.RawQuery = q.query.Encode()
+	r, err := http.NewRequestWithContext(ctx, method, to.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", "rota")
+	if q.form != "" {
+		r.Header.Set("Content-Type", q.form)
+	}
+	return r, nil
+}
+
+// sent is what's secret in a request: the login, and the values of a Secret, which are
+// in base64.
+func sent(r *http.Request, body []byte) rota.Credential {
+	fields := map[string]string{"login": strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")}
+	if name, password, ok := r.BasicAuth(); ok {
+		fields["login"], fields["user"] = password, name
+	}
+	var secret struct {
+		Data map[string]string `json:"data"`
+	}
+	if json.Unmarshal(body, &secret) == nil {
+		for key, value := range secret.Data {
+			fields["sent "+key] = value
+			if text, err := base64.StdEncoding.DecodeString(value); err == nil {
+				fields["sent decoded "+key] = string(text)
+			}
+		}
+	}
+	return rota.NewCredential(fields)
+}
+
+var _ provider.Identifier = (*Connection)(nil)

@@ -1,0 +1,321 @@
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+const (
+	defaultTimeout     = 15 * time.Minute
+	defaultPoll        = 2 * time.Second
+	defaultGather      = 10 * time.Second
+	defaultPropagation = 2 * time.Minute
+)
+
+// What a restart writes into the pod template.
+const (
+	annotationRestarted = "kubectl.kubernetes.io/restartedAt" // kubectl rollout restart's
+	annotationRestart   = "rota.dev/restart"
+)
+
+// Restart is a reloader: it restarts workloads of a namespace as kubectl rollout restart
+// does, and waits until the rollout is complete.
+type Restart struct {
+	Reloader   string // the reloader's name in rota.yaml
+	Connection *Connection
+	Namespace  string
+	// Secret is the Secret that the workloads read. Without Workloads and Labels, every
+	// workload that reads it is restarted. "" if it isn't known.
+	Secret string
+	// Workloads are those to restart.
+	Workloads []Workload
+	// Labels select the workloads, as kubectl's --selector.
+	Labels string
+	// RestartMounted says that workloads that only mount the Secret are restarted, too,
+	// instead of waiting for the kubelet.
+	RestartMounted bool
+	// Propagation is how long it takes until every kubelet has written a new value into
+	// the volumes. Defaults to 2 min.
+	Propagation time.Duration
+	// Gather is how long after the Secret was written to wait for other Secrets of the
+	// same workloads, so that one restart serves them all. Defaults to 10 s; negative for
+	// none.
+	Gather time.Duration
+	// Timeout bounds a reload. Defaults to 15 min.
+	Timeout time.Duration
+	// Poll is how often the cluster is asked how far it is. Defaults to 2 s.
+	Poll time.Duration
+}
+
+var (
+	_ rota.Reloader    = (*Restart)(nil)
+	_ rota.Preflighter = (*Restart)(nil)
+)
+
+// Name implements [rota.Reloader].
+func (r *Restart) Name() string { return r.Reloader }
+
+// restarted is what annotationRestart holds: Rota's last restart. All pods with it began
+// later.
+type restarted struct {
+	At time.Time `json:"at"` // by the cluster's clock
+	// For is what it was for: the resource versions of Secrets, and the versions of
+	// Rota's secrets whose Secret isn't known.
+	For map[string]string `json:"for,omitempty"`
+}
+
+// delivered is the Secret that's reloaded.
+type delivered struct {
+	secret secret
+	// key and state are what a restart for it is known by.
+	key, state string
+	// at is when it was written, by the cluster's clock and to the second; zero if the
+	// Secret isn't known.
+	at time.Time
+}
+
+// certain is how far apart two times of the cluster must be for their order to be sure:
+// they're in whole seconds, and Rota's idea of the cluster's clock may be off by one.
+const certain = 2 * time.Second
+
+// covers reports whether the restart came after the delivery.
+func (s restarted) covers(d delivered) bool {
+	return s.For[d.key] == d.state || !d.at.IsZero() && s.At.Sub(d.at) > certain
+}
+
+// lastRestart is the one in a workload's template.
+func (w *workload) lastRestart() restarted {
+	var s restarted
+	if json.Unmarshal([]byte(w.Spec.Template.Metadata.Annotations[annotationRestart]), &s) != nil {
+		return restarted{}
+	}
+	return s
+}
+
+// Reload implements [rota.Reloader]. Called again, it goes on where it was: the
+// templates say which restarts there have been.
+func (r *Restart) Reload(ctx context.Context, req rota.ReloadRequest) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.Timeout, defaultTimeout))
+	defer cancel()
+	d, err := r.delivered(ctx, req)
+	if err != nil {
+		return err
+	}
+	all, err := r.find(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(all, func(w *workload) bool { return r.must(w, d) }) {
+		if err := r.gather(ctx, d); err != nil {
+			return err
+		}
+	}
+	for _, w := range all {
+		if err := r.restart(ctx, w, d); err != nil {
+			return rota.Sanitize(err, d.secret.values())
+		}
+	}
+	for _, w := range all {
+		if err := r.wait(ctx, w, d); err != nil {
+			return rota.Sanitize(err, d.secret.values())
+		}
+	}
+	return ctx.Err()
+}
+
+// delivered reads the Secret, if it's known.
+func (r *Restart) delivered(ctx context.Context, req rota.ReloadRequest) (delivered, error) {
+	if r.Secret == "" {
+		return delivered{key: "rota:" + req.Secret, state: req.Version}, nil
+	}
+	s, exists, err := r.Connection.readSecret(ctx, r.Namespace, r.Secret)
+	if err != nil {
+		return delivered{}, err
+	}
+	if !exists {
+		return delivered{}, r.Connection.refuse("read Secret "+r.Namespace+"/"+r.Secret, rota.Configure("secret", "the Secret that a target, or what syncs it, writes in this namespace"), fmt.Errorf("it isn't there: %w", rota.ErrNotFound))
+	}
+	return delivered{secret: s, key: r.Secret, state: s.Metadata.ResourceVersion, at: s.writtenAt()}, nil
+}
+
+// writtenAt is when the Secret's values were written last.
+func (s secret) writtenAt() time.Time {
+	at := s.Metadata.CreationTimestamp
+	for _, m := range s.Metadata.ManagedFields {
+		if len(m.keys("data")) > 0 && m.Time.After(at) {
+			at = m.Time
+		}
+	}
+	return at
+}
+
+// find is what the reloader is about.
+func (r *Restart) find(ctx context.Context) ([]*workload, error) {
+	var found []*workload
+	for _, named := range r.Workloads {
+		k, _ := named.kind()
+		w, err := r.Connection.getWorkload(ctx, r.Namespace, k, named.Name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, w)
+	}
+	if len(r.Workloads) > 0 {
+		return found, nil
+	}
+	all, err := r.Connection.listWorkloads(ctx, r.Namespace, r.Labels)
+	if err != nil {
+		return nil, err
+	}
+	if r.Labels != "" {
+		if len(all) == 0 {
+			return nil, r.Connection.refuse("find workloads in namespace "+r.Namespace, rota.Configure("selector", "the labels of the workloads themselves, as kubectl get deployments --show-labels prints them"), fmt.Errorf("none has the labels %s", r.Labels))
+		}
+		return all, nil
+	}
+	return slices.DeleteFunc(all, func(w *workload) bool { return w.Spec.Template.Spec.uses(r.Secret) == unused }), nil
+}
+
+// restarts reports whether a workload needs a restart to read a new value: not if the
+// kubelet puts it into the pods that run.
+func (r *Restart) restarts(w *workload) bool {
+	return r.Secret == "" || r.RestartMounted || w.Spec.Template.Spec.uses(r.Secret) != mounted
+}
+
+// must reports whether Rota has to restart the workload now.
+func (r *Restart) must(w *workload, d delivered) bool {
+	return r.restarts(w) && !w.reloadedByOther(r.Secret) && !w.lastRestart().covers(d) && w.replicaless() == ""
+}
+
+// replicaless says why there's nothing to restart, "" if there is.
+func (w *workload) replicaless() string {
+	if w.kind.name != "daemonset" && w.replicas() == 0 {
+		return "it's scaled to 0"
+	}
+	return ""
+}
+
+// reloadedByOther reports whether Stakater's Reloader watches this workload and restarts
+// it when the Secret changes.
+func (w *workload) reloadedByOther(secret string) bool {
+	a := w.Metadata.Annotations
+	if secret == "" {
+		return false
+	}
+	if a["reloader.stakater.com/auto"] == "true" || a["secret.reloader.stakater.com/auto"] == "true" {
+		return w.Spec.Template.Spec.uses(secret) != unused
+	}
+	for name := range strings.SplitSeq(a["secret.reloader.stakater.com/reload"], ",") {
+		if strings.TrimSpace(name) == secret {
+			return true
+		}
+	}
+	return false
+}
+
+// gather waits for what's delivered at about the same time.
+func (r *Restart) gather(ctx context.Context, d delivered) error {
+	rest := cmp.Or(r.Gather, defaultGather)
+	if !d.at.IsZero() {
+		rest -= r.Connection.now().Sub(d.at)
+	}
+	if rest <= 0 || d.at.IsZero() && r.Gather == 0 {
+		return nil
+	}
+	return rota.Sleep(ctx, rest)
+}
+
+// now is the cluster's time.
+func (c *Connection) now() time.Time {
+	now := time.Now
+	if c.clock.Now != nil {
+		now = c.clock.Now
+	}
+	there, _ := c.clock.There(now())
+	return there
+}
+
+// restart restarts a workload unless that's been done since the delivery. The patch
+// holds only for the workload as it was read, so that two reloads don't both restart it.
+func (r *Restart) restart(ctx context.Context, w *workload, d delivered) error {
+	var err error
+	for range maxRaces {
+		now, readErr := r.Connection.getWorkload(ctx, r.Namespace, w.kind, w.Metadata.Name)
+		if readErr != nil {
+			return readErr
+		}
+		*w = *now
+		if !r.must(w, d) {
+			return nil
+		}
+		if err = r.obstacle(w); err != nil {
+			return err
+		}
+		if err = r.patch(ctx, w, d, false); !errors.Is(err, rota.ErrConflict) {
+			return err
+		}
+	}
+	return err
+}
+
+// patch writes the restart into the pod template.
+func (r *Restart) patch(ctx context.Context, w *workload, d delivered, dry bool) error {
+	at := r.Connection.now().UTC().Truncate(time.Second)
+	s := restarted{At: at, For: maps.Clone(w.lastRestart().For)}
+	if s.For == nil {
+		s.For = map[string]string{}
+	}
+	s.For[d.key] = d.state
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	op, query := "restart ", url.Values{"fieldManager": {manager}}
+	if dry {
+		op = "try to restart "
+		query.Set("dryRun", "All")
+	}
+	q := request{
+		op: op + r.Namespace + "/" + w.String(), method: http.MethodPatch, form: mergePatch, query: query,
+		need: r.workloadNeed(w.kind, w.Metadata.Name, "patch"), path: pathOf(groupApps, r.Namespace, w.kind.resource, w.Metadata.Name),
+		body: map[string]any{
+			"metadata": map[string]any{"resourceVersion": w.Metadata.ResourceVersion},
+			"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]string{
+				annotationRestarted: at.Format(time.RFC3339), annotationRestart: string(text)}}}},
+		},
+	}
+	now := workload{kind: w.kind}
+	if err := r.Connection.do(ctx, q, &now); err != nil || dry {
+		return err
+	}
+	*w = now
+	return nil
+}
+
+// obstacle is the error if a restart couldn't replace the workload's pods.
+func (r *Restart) obstacle(w *workload) error {
+	refuse := func(hint, why string) error {
+		return r.Connection.refuse("restart "+r.Namespace+"/"+w.String(), rota.Outside(hint), errors.New(why))
+	}
+	name := w.kind.name + "/" + w.Metadata.Name + " -n " + r.Namespace
+	switch {
+	case w.Spec.Paused:
+		return refuse("kubectl rollout resume "+name, "its rollouts are paused")
+	case w.Spec.UpdateStrategy.Type == "OnDelete":
+		return refuse("set its updateStrategy to RollingUpdate, or restart it by a command of your own (reload: command)", "its updateStrategy is OnDelete, so a restart replaces no pod until somebody deletes it")
+	case w.kind.name == "statefulset" && w.Spec.UpdateStrategy.RollingUpdate.Partition > 0:
+		return refuse("set the partition of its updateStrategy to 0", fmt.Sprintf("the pods below its partition %d keep the old value", w.Spec.UpdateStrategy.RollingUpdate.Partition))
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// Preflight implements [rota.Preflighter]. The restart is tried as a dry run.
+func (r *Restart) Preflight(ctx context.Context) []rota.Finding {
+	check := "find the workloads in namespace " + r.Namespace
+	all, err := r.find(ctx)
+	if err != nil {
+		return []rota.Finding{provider.Found(check, "", err)}
+	}
+	if len(all) == 0 {
+		return []rota.Finding{provider.Warned(check, "none reads Secret "+r.Secret, "correct the namespace or the secret, or name the workloads if they read it in another way")}
+	}
+	findings := []rota.Finding{provider.Found(check, fmt.Sprintf("%d read it or are named", len(all)), nil)}
+	for _, w := range all {
+		findings = append(findings, r.preflight(ctx, w))
+	}
+	_, err = r.Connection.listPods(ctx, r.Namespace, all[0].Spec.Selector.String())
+	return append(findings, provider.Found("list the pods of namespace "+r.Namespace, "", err))
+}
+
+func (r *Restart) preflight(ctx context.Context, w *workload) rota.Finding {
+	check := "restart " + r.Namespace + "/" + w.String()
+	switch {
+	case !r.restarts(w):
+		return provider.Found(check, "it only mounts the Secret: no restart, Rota waits for the kubelets", nil)
+	case w.reloadedByOther(r.Secret):
+		return provider.Found(check, "Reloader restarts it: Rota waits for the rollout", nil)
+	case w.replicaless() != "":
+		return provider.Found(check, w.replicaless(), nil)
+	}
+	err := r.obstacle(w)
+	if err == nil {
+		err = r.patch(ctx, w, delivered{key: r.Secret, state: "dry run"}, true)
+	}
+	if errors.Is(err, rota.ErrConflict) {
+		err = nil // it has changed since it was read, and so may be patched
+	}
+	return provider.Found(check, "", err)
+}
+
+// workloadNeed is what one call for a workload takes.
+func (r *Restart) workloadNeed(k kind, name string, verbs ...string) need {
+	return need{verbs: verbs, group: groupApps, resource: k.resource, name: name, namespace: r.Namespace, why: "restarts the workload and sees how that goes"}
+}
+
+// Permissions implements [provider.Permitter].
+func (r *Restart) Permissions() []provider.Permission {
+	needs := []need{podsNeed(r.Namespace), logsNeed(r.Namespace)}
+	if r.Secret != "" {
+		n := readNeed(r.Namespace, r.Secret)
+		n.why = "sees when the Secret was written"
+		needs = append(needs, n)
+	}
+	for _, w := range r.Workloads {
+		k, _ := w.kind()
+		needs = append(needs, r.workloadNeed(k, w.Name, "get", "patch"))
+	}
+	if len(r.Workloads) == 0 {
+		for _, k := range kinds {
+			needs = append(needs, r.workloadNeed(k, "", "get", "list", "patch"))
+		}
+	}
+	return permissions(needs...)
+}

@@ -1,0 +1,174 @@
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// maxMisses is how many looks in a row may fail: the rollout goes on meanwhile.
+const maxMisses = 10
+
+// wait waits until the workload's pods have the value that was delivered.
+func (r *Restart) wait(ctx context.Context, w *workload, d delivered) error {
+	op := "roll out " + r.Namespace + "/" + w.String()
+	state := "it was never looked at"
+	for misses := 0; ; {
+		now, err := r.Connection.getWorkload(ctx, r.Namespace, w.kind, w.Metadata.Name)
+		if err == nil {
+			var done bool
+			if done, state, err = r.look(ctx, now, d); done {
+				return nil
+			}
+		}
+		switch {
+		case err == nil:
+			misses = 0
+		case isFailed(err), rota.ClassOf(err) != rota.ClassWait, ctx.Err() == nil && misses >= maxMisses:
+			return err
+		case ctx.Err() == nil:
+			misses++
+		}
+		if ctx.Err() == nil {
+			err = rota.Sleep(ctx, cmp.Or(r.Poll, defaultPoll))
+		}
+		if ctx.Err() != nil {
+			return r.late(ctx, op, w, state, err)
+		}
+	}
+}
+
+// late is the error of a rollout that wasn't complete in time.
+func (r *Restart) late(ctx context.Context, op string, w *workload, state string, err error) error {
+	e := &rota.Error{System: r.Connection.System(), Connection: r.Connection.name, Op: op, Class: rota.ClassWait}
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		e.Err = cmp.Or(err, ctx.Err())
+		return e
+	}
+	e.Err = fmt.Errorf("it wasn't done within %s: %s: %w", rota.FormatDuration(cmp.Or(r.Timeout, defaultTimeout)), state, ctx.Err())
+	e.Remedies = rota.Outside("see kubectl describe " + w.kind.name + " " + w.Metadata.Name + " -n " + r.Namespace + "; if it just needs longer, raise the reloader's timeout")
+	return e
+}
+
+// look asks once how far a workload is. state says what's missing, for people.
+func (r *Restart) look(ctx context.Context, w *workload, d delivered) (done bool, state string, err error) {
+	if !r.restarts(w) {
+		return r.propagated(d)
+	}
+	if err := r.broken(w); err != nil {
+		return false, "", err
+	}
+	state = w.missing()
+	if state == "" && !w.reloadedByOther(r.Secret) {
+		return true, "", nil
+	}
+	pods, err := r.Connection.listPods(ctx, r.Namespace, w.Spec.Selector.String())
+	if err != nil {
+		return false, state, err
+	}
+	if state == "" { // somebody else restarts it, which may not have begun
+		for _, p := range pods {
+			if p.active() && !p.began().After(d.at) {
+				return false, "Reloader hasn't replaced pod " + p.Metadata.Name + " yet", nil
+			}
+		}
+		return true, "", nil
+	}
+	for _, p := range pods {
+		if p.Metadata.Annotations[annotationRestart] != w.Spec.Template.Metadata.Annotations[annotationRestart] || !p.active() {
+			continue // one that's replaced
+		}
+		if err := r.sick(ctx, w, p, d.secret.values()); err != nil {
+			return false, state, err
+		}
+		if why := p.unscheduled(); why != "" {
+			state += "; pod " + p.Metadata.Name + " can't be scheduled: " + why
+		}
+	}
+	return false, state, nil
+}
+
+// propagated reports whether every kubelet has put a mounted value in place.
+func (r *Restart) propagated(d delivered) (done bool, state string, err error) {
+	rest := cmp.Or(r.Propagation, defaultPropagation) - r.Connection.now().Sub(d.at)
+	if rest <= 0 {
+		return true, "", nil
+	}
+	return false, "its kubelets have " + rota.FormatDuration(rest.Round(time.Second)) + " more to put the value into its volumes", nil
+}
+
+// missing is what a rollout lacks to be complete, "" if nothing, as kubectl rollout
+// status has it.
+func (w *workload) missing() string {
+	s, want := w.Status, w.replicas()
+	if s.ObservedGeneration < w.Metadata.Generation {
+		return "the controller hasn't seen it yet"
+	}
+	updated, available, old := s.Updated, s.Available, 0
+	switch w.kind.name {
+	case "deployment":
+		old = max(s.Replicas-s.Updated, 0)
+	case "statefulset":
+		if s.UpdateRevision != s.CurrentRevision && want > 0 {
+			old = max(want-s.Updated, 0)
+		} else {
+			updated = max(updated, s.Ready) // the controller stops counting once all are updated
+		}
+		available = min(s.Ready, s.Available)
+	case "daemonset":
+		want, updated, available = s.Desired, s.UpdatedScheduled, s.NumberAvailable
+	}
+	if updated >= want && available >= want && old == 0 {
+		return ""
+	}
+	return fmt.Sprintf("of %d pods, %d are new, %d are available, and %d old ones still run", want, updated, available, old)
+}
+
+// failed is a rollout that doesn't get on by itself.
+type failed struct{ error }
+
+func (f *failed) Unwrap() error { return f.error }
+
+func isFailed(err error) bool {
+	_, ok := errors.AsType[*failed](err)
+	return ok
+}
+
+// fails is the error of a rollout that fails. It's tried again: somebody mends it, and
+// nothing is retired until then.
+func (r *Restart) fails(w *workload, hint, format string, args ...any) error {
+	return &rota.Error{System: r.Connection.System(), Connection: r.Connection.name, Op: "roll out " + r.Namespace + "/" + w.String(), Class: rota.ClassWait,
+		Err: &failed{fmt.Errorf(format, args...)}, Remedies: rota.Outside(hint + "; Rota goes on once it's healthy. To go back to the previous credential, roll the secret back")}
+}
+
+// broken is what a workload itself says keeps it from getting on.
+func (r *Restart) broken(w *workload) error {
+	if w.Status.ObservedGeneration < w.Metadata.Generation {
+		return nil
+	}
+	describe := "see kubectl describe " + w.kind.name + " " + w.Metadata.Name + " -n " + r.Namespace
+	for _, c := range w.Status.Conditions {
+		switch said := provider.Said(c.Message); {
+		case c.Type == "ReplicaFailure" && c.Status == "True":
+			return r.fails(w, describe+", such as a ResourceQuota or an admission policy that refuses its pods", "its pods can't be made: %s", said)
+		case c.Type == "Progressing" && c.Status == "False" && c.Reason == "ProgressDeadlineExceeded":
+			return r.fails(w, describe+", and raise its progressDeadlineSeconds if it just needs longer", "its progress deadline is over: %s", said)
+		}
+	}
+	return nil
+}
+
+// unscheduled says why no node takes the pod, "" if one does.
+func (p *pod) unscheduled() string {
+	for _, c := range p.Status.Conditions {
+		if c.Type == "PodScheduled" && c.Status == "False" {
+			return provider.Said(cmp.Or(c.Message, c.Reason))
+		}
+	}
+	return ""
+}

@@ -1,0 +1,189 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/rota-dev/rota"
+)
+
+// kind is a kind of workload.
+type kind struct {
+	name     string // as kubectl writes it: "deployment"
+	title    string // as its objects have it: "Deployment"
+	resource string // in paths: "deployments"
+}
+
+// kinds are those that Rota restarts.
+var kinds = []kind{{"deployment", "Deployment", "deployments"}, {"statefulset", "StatefulSet", "statefulsets"}, {"daemonset", "DaemonSet", "daemonsets"}}
+
+// groupApps is the API group of all kinds.
+const groupApps = "apps"
+
+// Workload names a workload: its kind in lower case, such as "deployment", and its name.
+type Workload struct{ Kind, Name string }
+
+// ParseWorkload reads "deployment/orders".
+func ParseWorkload(text string) (Workload, error) {
+	kind, name, _ := strings.Cut(text, "/")
+	w := Workload{kind, name}
+	if _, known := w.kind(); !known || !goodName(name) {
+		return Workload{}, rota.WithRemedies(fmt.Errorf("%q isn't a workload", text), rota.Configure("", "deployment/NAME, statefulset/NAME or daemonset/NAME"))
+	}
+	return w, nil
+}
+
+func (w Workload) kind() (kind, bool) {
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == w.Kind })
+	if i < 0 {
+		return kind{}, false
+	}
+	return kinds[i], true
+}
+
+// workload is one as the API server has it. The kinds have different fields; those that
+// one hasn't are zero.
+type workload struct {
+	kind     kind
+	Metadata metadata `json:"metadata"`
+	Spec     struct {
+		Replicas *int     `json:"replicas"`
+		Paused   bool     `json:"paused"`
+		Selector selector `json:"selector"`
+		Template struct {
+			Metadata metadata `json:"metadata"`
+			Spec     podSpec  `json:"spec"`
+		} `json:"template"`
+		UpdateStrategy struct {
+			Type          string `json:"type"`
+			RollingUpdate struct {
+				Partition int `json:"partition"`
+			} `json:"rollingUpdate"`
+		} `json:"updateStrategy"`
+	} `json:"spec"`
+	Status struct {
+		ObservedGeneration int64       `json:"observedGeneration"`
+		Replicas           int         `json:"replicas"`
+		Updated            int         `json:"updatedReplicas"`
+		Ready              int         `json:"readyReplicas"`
+		Available          int         `json:"availableReplicas"`
+		CurrentRevision    string      `json:"currentRevision"`
+		UpdateRevision     string      `json:"updateRevision"`
+		Desired            int         `json:"desiredNumberScheduled"`
+		UpdatedScheduled   int         `json:"updatedNumberScheduled"`
+		NumberAvailable    int         `json:"numberAvailable"`
+		Conditions         []condition `json:"conditions"`
+	} `json:"status"`
+}
+
+// condition is one of a workload's or a pod's.
+type condition struct {
+	Type    string `json:"type"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// String is the workload for people.
+func (w *workload) String() string { return w.kind.title + " " + w.Metadata.Name }
+
+// replicas is how many pods it should have.
+func (w *workload) replicas() int {
+	if w.Spec.Replicas == nil {
+		return 1
+	}
+	return *w.Spec.Replicas
+}
+
+// selector is how a workload finds its pods.
+type selector struct {
+	Labels      map[string]string `json:"matchLabels"`
+	Expressions []struct {
+		Key      string   `json:"key"`
+		Operator string   `json:"operator"`
+		Values   []string `json:"values"`
+	} `json:"matchExpressions"`
+}
+
+// String is the selector as a query has it.
+func (s selector) String() string {
+	var terms []string
+	for _, key := range slices.Sorted(maps.Keys(s.Labels)) {
+		terms = append(terms, key+"="+s.Labels[key])
+	}
+	for _, e := range s.Expressions {
+		switch values := strings.Join(e.Values, ","); e.Operator {
+		case "In":
+			terms = append(terms, e.Key+" in ("+values+")")
+		case "NotIn":
+			terms = append(terms, e.Key+" notin ("+values+")")
+		case "Exists":
+			terms = append(terms, e.Key)
+		case "DoesNotExist":
+			terms = append(terms, "!"+e.Key)
+		}
+	}
+	return strings.Join(terms, ",")
+}
+
+// getWorkload reads one workload.
+func (c *Connection) getWorkload(ctx context.Context, namespace string, k kind, name string) (*workload, error) {
+	w := &workload{}
+	q := request{op: "read " + k.title + " " + namespace + "/" + name, path: pathOf(groupApps, namespace, k.resource, name),
+		need: need{verbs: []string{"get", "patch"}, group: groupApps, resource: k.resource, name: name, namespace: namespace}}
+	err := c.do(ctx, q, w)
+	w.kind = k
+	return w, err
+}
+
+// pageSize is how many objects a list is asked for at once.
+const pageSize = "500"
+
+// listAll gathers the items of a list.
+func listAll[T any](ctx context.Context, c *Connection, q request, labels string) ([]T, error) {
+	var all []T
+	for next := ""; ; {
+		q.query = url.Values{"limit": {pageSize}}
+		if labels != "" {
+			q.query.Set("labelSelector", labels)
+		}
+		if next != "" {
+			q.query.Set("continue", next)
+		}
+		var page struct {
+			Metadata struct {
+				Continue string `json:"continue"`
+			} `json:"metadata"`
+			Items []T `json:"items"`
+		}
+		if err := c.do(ctx, q, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if next = page.Metadata.Continue; next == "" {
+			return all, nil
+		}
+	}
+}
+
+// listWorkloads reads all workloads of a namespace, or those with these labels.
+func (c *Connection) listWorkloads(ctx context.Context, namespace, labels string) ([]*workload, error) {
+	var all []*workload
+	for _, k := range kinds {
+		q := request{op: "list the " + k.resource + " of namespace " + namespace, path: pathOf(groupApps, namespace, k.resource, ""),
+			need: need{verbs: []string{"list", "get", "patch"}, group: groupApps, resource: k.resource, namespace: namespace}}
+		some, err := listAll[*workload](ctx, c, q, labels)
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range some {
+			w.kind = k
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
