@@ -23,7 +23,7 @@ if [ "${1:-}" = --where ] || [ -x "$dir/kube-apiserver" ]; then
 	exit
 fi
 
-version=$(sed -n 's/^.*k8s.io\/kubernetes v\([0-9.]*\)$/\1/p' "$module/go.mod")
+version=$(sed -n 's/^.*k8s.io\/kubernetes v\([0-9.]*\).*$/\1/p' "$module/go.mod")
 major=${version%%.*}
 minor=${version#*.}
 minor=${minor%%.*}

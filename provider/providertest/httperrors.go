@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,9 @@ type HTTPFixture struct {
 	System string
 	// Secret is what the client logs in with: no error may show it.
 	Secret string
+	// Authority is a part of the remedy for a certificate that isn't trusted. Defaults
+	// to "tls_ca".
+	Authority string
 	// Call makes a client of the API at an address, with a connection called main, and
 	// one call over it.
 	Call func(ctx context.Context, url string) error
@@ -51,7 +55,7 @@ func HTTPErrors(t *testing.T, f HTTPFixture) {
 		{"there are too many requests", nil, answer(http.StatusTooManyRequests), rota.ClassWait, ""},
 		{"it's down", nil, answer(http.StatusServiceUnavailable), rota.ClassWait, ""},
 		{"a login page answers", nil, page, rota.ClassWait, "login page"},
-		{"its certificate isn't trusted", httptest.NewTLSServer, page, rota.ClassStop, "tls_ca"},
+		{"its certificate isn't trusted", httptest.NewTLSServer, page, rota.ClassStop, cmp.Or(f.Authority, "tls_ca")},
 		{"it doesn't speak TLS", plaintext, page, rota.ClassStop, "TLS"},
 		{"it can't be reached", unreachable, page, rota.ClassWait, "reaches 127.0.0.1"},
 		{"it's slow", nil, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, rota.ClassWait, "reaches 127.0.0.1"},
