@@ -59,6 +59,13 @@ test: setup ## every test, the servers they need included
 vault: ## provider/vault against HashiCorp Vault's own core
 	@cd provider/vault/realtest && $(GO) vet ./... && $(GO) test $(GOFLAGS_ROTA) ./...
 
+# The control plane is built once, from a module of its own: about ten minutes of
+# processor time. make test runs these tests, too, where it was built before.
+.PHONY: test-kubernetes
+test-kubernetes: ## provider/kubernetes against a real control plane, built if necessary
+	@hack/controlplane.sh >/dev/null
+	ROTA_REQUIRE=all $(GO) test $(GOFLAGS_ROTA) ./provider/kubernetes/...
+
 .PHONY: race
 race: setup ## every test under the race detector (needs a C compiler)
 	$(GO) test $(GOFLAGS_ROTA) -race -timeout 60m ./...

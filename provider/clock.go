@@ -19,8 +19,13 @@ type Clock struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (c *Clock) RoundTrip(r *http.Request) (*http.Response, error) {
+	return c.Through(c.RoundTripper, r)
+}
+
+// Through is RoundTrip by way of another transport, for a client that is made anew.
+func (c *Clock) Through(rt http.RoundTripper, r *http.Request) (*http.Response, error) {
 	sent := c.now()
-	resp, err := c.RoundTripper.RoundTrip(r)
+	resp, err := rt.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}

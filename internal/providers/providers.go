@@ -15,6 +15,7 @@ import (
 	"github.com/rota-dev/rota/provider/gitlab"
 	"github.com/rota-dev/rota/provider/grafana"
 	"github.com/rota-dev/rota/provider/http"
+	"github.com/rota-dev/rota/provider/kubernetes"
 	"github.com/rota-dev/rota/provider/ldap"
 	"github.com/rota-dev/rota/provider/manual"
 	"github.com/rota-dev/rota/provider/mongodb"
@@ -48,6 +49,7 @@ func List() []provider.Provider {
 		grafana.Provider(),
 		cloudflare.Provider(),
 		ssh.Provider(),
+		kubernetes.Provider(),
 		vault.Provider(),
 		http.Provider(),
 		function.Provider(),

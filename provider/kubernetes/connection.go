@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -55,51 +56,90 @@ type Config struct {
 // Connection is one login at a cluster. It's safe for concurrent use.
 type Connection struct {
 	name   string
-	url    *url.URL
-	http   *http.Client
+	cfg    Config
 	clock  *provider.Clock
 	budget rota.Budget
-	// login is where the login comes from, for people.
-	login string
+
+	mu     sync.Mutex
+	opened *login
 }
 
-// New returns a connection. Errors show its name as "kubernetes <name>". It reads the
-// kubeconfig, makes no calls and runs no plugin.
+// login is an opened connection.
+type login struct {
+	from string // where it comes from, for people
+	url  *url.URL
+	http *http.Client
+}
+
+// New returns a connection. Errors show its name as "kubernetes <name>". It makes no
+// calls, and the kubeconfig needn't be there yet.
 func New(name string, cfg Config) (*Connection, error) {
-	c := &Connection{name: name, budget: cfg.Budget, clock: &provider.Clock{Now: cfg.Now}}
+	if cfg.InCluster == (cfg.Kubeconfig != "") {
+		return nil, rota.WithRemedies(fmt.Errorf("kubernetes %s: one login is needed", name), rota.Configure("", "kubeconfig: /etc/rota/kubeconfig, or in_cluster: true"))
+	}
+	c := &Connection{name: name, cfg: cfg, budget: cfg.Budget, clock: &provider.Clock{Now: cfg.Now}}
 	if c.budget == nil {
 		c.budget = rota.NewLocalBudget()
 	}
-	login, err := c.restConfig(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("kubernetes %s: %w", name, err)
-	}
-	if c.url, err = addressOf(login.Host); err != nil {
-		return nil, fmt.Errorf("kubernetes %s: the address of the API server: %w", name, err)
-	}
-	// What's wrapped here is below the login, so that the login's token is among what's
-	// taken out of a refusal.
-	login.Wrap(func(rt http.RoundTripper) http.RoundTripper {
-		c.clock.RoundTripper = rt
-		return provider.Discreet{RoundTripper: provider.Bounded{RoundTripper: c.clock}, Secrets: sent}
-	})
-	login.Timeout = cmp.Or(cfg.Timeout, defaultRequestTimeout)
-	client, err := rest.HTTPClientFor(login)
-	if err != nil {
-		return nil, rota.WithRemedies(fmt.Errorf("kubernetes %s: %s", name, oneLine(err)), rota.Outside("correct the user or the cluster in "+c.login))
-	}
-	own := *client
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c.http = &own
 	return c, nil
 }
 
-// restConfig is client-go's configuration of the login.
-func (c *Connection) restConfig(cfg Config) (*rest.Config, error) {
-	if cfg.InCluster {
-		return c.inCluster(cfg)
+// open reads the login, unless that's been done.
+func (c *Connection) open() (*login, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opened != nil {
+		return c.opened, nil
 	}
-	c.login = cfg.Kubeconfig
+	l := &login{}
+	cfg, err := l.restConfig(c.cfg)
+	if err != nil {
+		return nil, err
+	}
+	if l.url, err = addressOf(cfg.Host); err != nil {
+		return nil, fmt.Errorf("the server of %s: %w", l.from, err)
+	}
+	// What's wrapped here is below the login, so that the login's token is among what's
+	// taken out of a refusal.
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper {
+		return provider.Discreet{RoundTripper: provider.Bounded{RoundTripper: dated{rt, c.clock}}, Secrets: sent}
+	})
+	cfg.Timeout = cmp.Or(c.cfg.Timeout, defaultRequestTimeout)
+	client, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, rota.WithRemedies(fmt.Errorf("%s: %s", l.from, oneLine(err)), rota.Outside("correct the user or the cluster in "+l.from))
+	}
+	own := *client
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	l.http = &own
+	c.opened = l
+	return l, nil
+}
+
+// forget makes the next request read the kubeconfig again: its login was refused, and
+// somebody may have written a new one.
+func (c *Connection) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opened = nil
+}
+
+// dated is a transport whose answers set a clock, which outlives it.
+type dated struct {
+	http.RoundTripper
+	clock *provider.Clock
+}
+
+func (d dated) RoundTrip(r *http.Request) (*http.Response, error) {
+	return d.clock.Through(d.RoundTripper, r)
+}
+
+// restConfig is client-go's configuration of the login.
+func (l *login) restConfig(cfg Config) (*rest.Config, error) {
+	if cfg.InCluster {
+		return l.inCluster(cfg)
+	}
+	l.from = cfg.Kubeconfig
 	if _, err := os.Stat(cfg.Kubeconfig); err != nil {
 		return nil, rota.WithRemedies(fmt.Errorf("kubeconfig: %w", err), rota.Configure("kubeconfig", "the path of a kubeconfig file that Rota may read"))
 	}
@@ -118,23 +158,23 @@ func (c *Connection) restConfig(cfg Config) (*rest.Config, error) {
 		}
 		return nil, rota.WithRemedies(fmt.Errorf("context: %s has no context %q", cfg.Kubeconfig, in), rota.Configure("context", oneOf(names)))
 	}
-	c.login = "context " + in + " of " + cfg.Kubeconfig
-	login, err := clientcmd.NewNonInteractiveClientConfig(*file, in, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+	l.from = "context " + in + " of " + cfg.Kubeconfig
+	restConfig, err := clientcmd.NewNonInteractiveClientConfig(*file, in, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
 	if err != nil {
-		return nil, rota.WithRemedies(fmt.Errorf("kubeconfig: %s can't be used: %s", c.login, oneLine(err)), rota.Outside("see what kubectl --kubeconfig "+cfg.Kubeconfig+" --context "+in+" version says"))
+		return nil, rota.WithRemedies(fmt.Errorf("kubeconfig: %s can't be used: %s", l.from, oneLine(err)), rota.Outside("see what kubectl --kubeconfig "+cfg.Kubeconfig+" --context "+in+" version says"))
 	}
-	if login.ExecProvider != nil {
-		login.ExecProvider.StdinUnavailable = true
-		login.ExecProvider.StdinUnavailableMessage = "Rota asks nobody"
+	if restConfig.ExecProvider != nil {
+		restConfig.ExecProvider.StdinUnavailable = true
+		restConfig.ExecProvider.StdinUnavailableMessage = "Rota asks nobody"
 	}
-	return login, nil
+	return restConfig, nil
 }
 
 // inCluster is the login of the pod that Rota runs in. client-go reads the token's file
 // again every minute, as the kubelet replaces it.
-func (c *Connection) inCluster(cfg Config) (*rest.Config, error) {
+func (l *login) inCluster(cfg Config) (*rest.Config, error) {
 	folder, server := cmp.Or(cfg.Folder, serviceAccountFolder), cfg.Server
-	c.login = "the service account of Rota's pod"
+	l.from = "the service account of Rota's pod"
 	if host := os.Getenv("KUBERNETES_SERVICE_HOST"); server == "" && host != "" {
 		server = "https://" + net.JoinHostPort(host, cmp.Or(os.Getenv("KUBERNETES_SERVICE_PORT"), "443"))
 	}

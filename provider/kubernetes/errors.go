@@ -25,27 +25,27 @@ type status struct {
 }
 
 // unanswered is the error of a request that got no answer.
-func (c *Connection) unanswered(e *rota.Error, err error) error {
+func (l *login) unanswered(e *rota.Error, err error) error {
 	if text := err.Error(); strings.Contains(text, "getting credentials: ") {
-		return c.pluginFailed(e, err)
+		return l.pluginFailed(e, err)
 	}
-	provider.Unanswered(e, err, "the API server", c.url.Host, "server")
+	provider.Unanswered(e, err, "the API server", l.url.Host, "server")
 	if provider.Untrusted(err) {
-		e.Remedies = rota.Outside("set certificate-authority of the cluster in the kubeconfig of connection " + c.name + " to the authority that signed the API server's certificate, or correct its server")
+		e.Remedies = rota.Outside("set certificate-authority of the cluster in the kubeconfig of connection " + e.Connection + " to the authority that signed the API server's certificate, or correct its server")
 	}
 	return e
 }
 
 // pluginFailed is the error of an exec plugin, such as that of EKS, GKE or AKS. What the
 // plugin itself prints goes to Rota's standard error.
-func (c *Connection) pluginFailed(e *rota.Error, err error) error {
+func (l *login) pluginFailed(e *rota.Error, err error) error {
 	_, text, _ := strings.Cut(err.Error(), "getting credentials: ")
 	text, _, _ = strings.Cut(text, "\n")
 	e.Class, e.Err = rota.ClassWait, provider.Opaque("the login's plugin failed: "+provider.Said(text), err, nil)
-	e.Remedies = rota.Outside("run kubectl with " + c.login + " as the user that Rota runs as, and see what the plugin says")
+	e.Remedies = rota.Outside("run kubectl with " + l.from + " as the user that Rota runs as, and see what the plugin says")
 	if strings.Contains(text, "not found") {
 		e.Class = rota.ClassStop
-		e.Remedies = rota.Outside("install the plugin that " + c.login + " names where Rota runs, on its PATH, or give connection " + c.name + " a kubeconfig without a plugin")
+		e.Remedies = rota.Outside("install the plugin that " + l.from + " names where Rota runs, on its PATH, or give connection " + e.Connection + " a kubeconfig without a plugin")
 	}
 	return e
 }
@@ -59,7 +59,7 @@ func (c *Connection) unreadable(e *rota.Error) error {
 }
 
 // refused is the error of an answer that isn't a success.
-func (c *Connection) refused(e *rota.Error, q request, resp *http.Response, text []byte) error {
+func (c *Connection) refused(e *rota.Error, l *login, q request, resp *http.Response, text []byte) error {
 	var s status
 	if json.Unmarshal(text, &s) != nil || s.Kind != "Status" {
 		s = status{}
@@ -74,8 +74,9 @@ func (c *Connection) refused(e *rota.Error, q request, resp *http.Response, text
 	said := strings.ToLower(message)
 	switch {
 	case a.Status == http.StatusUnauthorized:
+		c.forget()
 		e.Err = fmt.Errorf("%w: %w", errLogin, a)
-		e.Remedies = rota.Outside("give connection " + c.name + " a valid login: that of " + c.login + " is wrong, expired or revoked")
+		e.Remedies = rota.Outside("give connection " + c.name + " a valid login: that of " + l.from + " is wrong, expired or revoked")
 	case a.Status == http.StatusForbidden && strings.Contains(said, "exceeded quota"):
 		e.Remedies = rota.Outside("raise the ResourceQuota of the namespace, or remove what isn't needed there")
 	case a.Status == http.StatusForbidden && strings.Contains(said, "being terminated"):

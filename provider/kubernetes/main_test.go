@@ -60,12 +60,13 @@ func (c *cluster) faulty() (*Connection, *providertest.HTTPFaults) {
 	}
 	proxy := httputil.NewSingleHostReverseProxy(to)
 	proxy.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	server := httptest.NewUnstartedServer(faults.Wrap(proxy))
-	pair, err := tls.LoadX509KeyPair(c.CA, c.Key)
+	certificate, err := tls.LoadX509KeyPair(c.CA, c.Key)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}} // without it, client-go sends no token
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}} // without it, client-go sends no token
 	server.StartTLS()
 	c.t.Cleanup(server.Close)
 	return c.connect(strings.Replace(c.Kubeconfig(c.AdminToken), c.URL, server.URL, 1)), faults
@@ -77,7 +78,12 @@ func (c *cluster) restricted(parts ...any) *Connection {
 	c.t.Helper()
 	token := c.ServiceAccountToken(c.t, c.namespace, "rota")
 	c.Apply(c.t, c.policy(parts...))
-	return c.connect(c.Kubeconfig(token))
+	connection := c.connect(c.Kubeconfig(token))
+	until(c.t, "the roles to be known", func() bool {
+		_, err := connection.Identity(c.t.Context())
+		return err == nil
+	})
+	return connection
 }
 
 func dial(t testing.TB, cfg Config) *Connection {
@@ -183,4 +189,23 @@ func until(t testing.TB, what string, done func() bool) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// pair is a server's certificate, and the path of its authority.
+type pair struct {
+	config    *tls.Config
+	authority string
+}
+
+func testenvPair(t testing.TB) pair {
+	t.Helper()
+	cert, key, err := testenv.Certificate(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair{&tls.Config{Certificates: []tls.Certificate{loaded}}, cert}
 }

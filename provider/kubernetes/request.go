@@ -40,26 +40,31 @@ type request struct {
 // it if that's a *[]byte.
 func (c *Connection) do(ctx context.Context, q request, out any) error {
 	e := &rota.Error{System: c.System(), Connection: c.name, Op: q.op}
-	r, err := c.request(ctx, q)
+	l, err := c.open()
+	if err != nil {
+		e.Class, e.Err, e.Remedies = rota.ClassStop, err, rota.RemediesOf(err)
+		return e
+	}
+	r, err := l.request(ctx, q)
 	if err != nil {
 		e.Class, e.Err = rota.ClassStop, errors.New("the request can't be written")
 		return e
 	}
-	if err := c.budget.Take(ctx, "kubernetes "+strings.ToLower(c.url.Host), calls); err != nil {
+	if err := c.budget.Take(ctx, "kubernetes "+strings.ToLower(l.url.Host), calls); err != nil {
 		e.Class, e.Err = rota.ClassWait, err
 		return e
 	}
-	resp, err := c.http.Do(r)
+	resp, err := l.http.Do(r)
 	if err != nil {
-		return c.unanswered(e, err)
+		return l.unanswered(e, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
 	switch {
 	case resp.StatusCode >= http.StatusMultipleChoices:
-		return c.refused(e, q, resp, text)
+		return c.refused(e, l, q, resp, text)
 	case err != nil:
-		return c.unanswered(e, err)
+		return l.unanswered(e, err)
 	}
 	if raw, ok := out.(*[]byte); ok {
 		*raw = text
@@ -71,7 +76,7 @@ func (c *Connection) do(ctx context.Context, q request, out any) error {
 	return nil
 }
 
-func (c *Connection) request(ctx context.Context, q request) (*http.Request, error) {
+func (l *login) request(ctx context.Context, q request) (*http.Request, error) {
 	var body io.Reader
 	if q.body != nil {
 		text, err := json.Marshal(q.body)
@@ -84,7 +89,7 @@ func (c *Connection) request(ctx context.Context, q request) (*http.Request, err
 	if q.method != "" {
 		method = q.method
 	}
-	to := *c.url
+	to := *l.url
 	to.Path = strings.TrimSuffix(to.Path, "/") + q.path // names were checked: none needs escaping
 	to.RawQuery = q.query.Encode()
 	r, err := http.NewRequestWithContext(ctx, method, to.String(), body)

@@ -123,12 +123,12 @@ func (r *Restart) Reload(ctx context.Context, req rota.ReloadRequest) error {
 	}
 	for _, w := range all {
 		if err := r.restart(ctx, w, d); err != nil {
-			return rota.Sanitize(err, d.secret.values())
+			return err
 		}
 	}
 	for _, w := range all {
 		if err := r.wait(ctx, w, d); err != nil {
-			return rota.Sanitize(err, d.secret.values())
+			return err
 		}
 	}
 	return ctx.Err()

@@ -22,9 +22,11 @@ func (r *Restart) wait(ctx context.Context, w *workload, d delivered) error {
 		now, err := r.Connection.getWorkload(ctx, r.Namespace, w.kind, w.Metadata.Name)
 		if err == nil {
 			var done bool
-			if done, state, err = r.look(ctx, now, d); done {
+			var how string
+			if done, how, err = r.look(ctx, now, d); done {
 				return nil
 			}
+			state = cmp.Or(how, state)
 		}
 		switch {
 		case err == nil:
@@ -60,7 +62,7 @@ func (r *Restart) look(ctx context.Context, w *workload, d delivered) (done bool
 	if !r.restarts(w) {
 		return r.propagated(d)
 	}
-	if err := r.broken(w); err != nil {
+	if err := r.broken(w, d); err != nil {
 		return false, "", err
 	}
 	state = w.missing()
@@ -83,10 +85,10 @@ func (r *Restart) look(ctx context.Context, w *workload, d delivered) (done bool
 		if p.Metadata.Annotations[annotationRestart] != w.Spec.Template.Metadata.Annotations[annotationRestart] || !p.active() {
 			continue // one that's replaced
 		}
-		if err := r.sick(ctx, w, p, d.secret.values()); err != nil {
+		if err := r.sick(ctx, w, p, d); err != nil {
 			return false, state, err
 		}
-		if why := p.unscheduled(); why != "" {
+		if why := d.said(p.unscheduled()); why != "" {
 			state += "; pod " + p.Metadata.Name + " can't be scheduled: " + why
 		}
 	}
@@ -146,14 +148,21 @@ func (r *Restart) fails(w *workload, hint, format string, args ...any) error {
 		Err: &failed{fmt.Errorf(format, args...)}, Remedies: rota.Outside(hint + "; Rota goes on once it's healthy. To go back to the previous credential, roll the secret back")}
 }
 
+// said is a message of the cluster's, or what a container has printed, without the
+// Secret's values. The rest of an error isn't looked at for them: a user is often called
+// as the workload is.
+func (d delivered) said(text string) string {
+	return provider.Said(rota.Sanitize(errors.New(text), d.secret.values()).Error())
+}
+
 // broken is what a workload itself says keeps it from getting on.
-func (r *Restart) broken(w *workload) error {
+func (r *Restart) broken(w *workload, d delivered) error {
 	if w.Status.ObservedGeneration < w.Metadata.Generation {
 		return nil
 	}
 	describe := "see kubectl describe " + w.kind.name + " " + w.Metadata.Name + " -n " + r.Namespace
 	for _, c := range w.Status.Conditions {
-		switch said := provider.Said(c.Message); {
+		switch said := d.said(c.Message); {
 		case c.Type == "ReplicaFailure" && c.Status == "True":
 			return r.fails(w, describe+", such as a ResourceQuota or an admission policy that refuses its pods", "its pods can't be made: %s", said)
 		case c.Type == "Progressing" && c.Status == "False" && c.Reason == "ProgressDeadlineExceeded":
@@ -167,7 +176,7 @@ func (r *Restart) broken(w *workload) error {
 func (p *pod) unscheduled() string {
 	for _, c := range p.Status.Conditions {
 		if c.Type == "PodScheduled" && c.Status == "False" {
-			return provider.Said(cmp.Or(c.Message, c.Reason))
+			return cmp.Or(c.Message, c.Reason)
 		}
 	}
 	return ""

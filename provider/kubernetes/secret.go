@@ -219,6 +219,9 @@ func (t *Secret) Accept(c rota.Credential) error {
 func (s secret) values() rota.Credential {
 	fields := map[string]string{}
 	for key, value := range s.Data {
+		if key == rota.FieldUsername { // anybody may know it
+			continue
+		}
 		fields["data "+key] = string(value)
 		var document map[string]any
 		if json.Unmarshal(value, &document) == nil {

@@ -41,7 +41,7 @@ func (t *Secret) Preflight(ctx context.Context) []rota.Finding {
 func (t *Secret) kept(was secret) string {
 	wanted, others := t.Content.keys(), 0
 	for key := range was.Data {
-		if !slices.Contains(wanted, key) && !slices.Contains(was.ours(), key) {
+		if len(wanted) > 0 && !slices.Contains(wanted, key) && !slices.Contains(was.ours(), key) {
 			others++
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"strconv"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/provider"
 )
 
 // stuck are the reasons for which a container waits that time alone seldom mends.
@@ -29,17 +28,17 @@ const (
 )
 
 // sick is the error of a pod that doesn't get ready by itself.
-func (r *Restart) sick(ctx context.Context, w *workload, p *pod, values rota.Credential) error {
+func (r *Restart) sick(ctx context.Context, w *workload, p *pod, d delivered) error {
 	for _, c := range slices.Concat(p.Status.InitContainers, p.Status.Containers) {
 		reason := c.State.Waiting.Reason
 		hint, known := stuck[reason]
 		if !known {
 			continue
 		}
-		why := provider.Said(c.State.Waiting.Message)
+		why := d.said(c.State.Waiting.Message)
 		if reason == "CrashLoopBackOff" {
 			why = fmt.Sprintf("it ended %d times, with code %d", c.Restarts, c.Last.Terminated.ExitCode)
-			if lines := r.lastLines(ctx, p.Metadata.Name, c.Name, values); lines != "" {
+			if lines := r.lastLines(ctx, p.Metadata.Name, c.Name, d); lines != "" {
 				why += ". Its last lines: " + lines
 			}
 		}
@@ -50,7 +49,7 @@ func (r *Restart) sick(ctx context.Context, w *workload, p *pod, values rota.Cre
 
 // lastLines are those that a container printed before it ended, without the values; ""
 // if they can't be had.
-func (r *Restart) lastLines(ctx context.Context, pod, container string, values rota.Credential) string {
+func (r *Restart) lastLines(ctx context.Context, pod, container string, d delivered) string {
 	var text []byte
 	q := request{op: "read the log of pod " + pod, need: logsNeed(r.Namespace), path: pathOf("", r.Namespace, "pods", pod) + "/log",
 		query: url.Values{"container": {container}, "previous": {"true"}, "tailLines": {strconv.Itoa(logLines)}, "limitBytes": {strconv.Itoa(logBytes)}}}
@@ -60,5 +59,5 @@ func (r *Restart) lastLines(ctx context.Context, pod, container string, values r
 	if len(text) >= logBytes { // half a value in the last line wouldn't be recognized
 		text = text[:bytes.LastIndexByte(text, '\n')+1]
 	}
-	return rota.OneLine(rota.Sanitize(errors.New(string(text)), values).Error())
+	return rota.OneLine(rota.Sanitize(errors.New(string(text)), d.secret.values()).Error())
 }
