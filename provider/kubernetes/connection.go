@@ -104,7 +104,6 @@ func (c *Connection) open() (*login, error) {
 	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper {
 		return provider.Discreet{RoundTripper: provider.Bounded{RoundTripper: dated{rt, c.clock}}, Secrets: sent}
 	})
-	cfg.Timeout = cmp.Or(c.cfg.Timeout, defaultRequestTimeout)
 	client, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, rota.WithRemedies(fmt.Errorf("%s: %s", l.from, oneLine(err)), rota.Outside("correct the user or the cluster in "+l.from))

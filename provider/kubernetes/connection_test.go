@@ -89,7 +89,7 @@ func TestALoginThatsMissingSaysWhatToDo(t *testing.T) {
 		"wrong token":    {Config{Kubeconfig: write(t, "k", c.Kubeconfig(canary))}, rota.ClassStop, []string{"401", "the connection's login is not valid", "context test of"}},
 		"no plugin":      {Config{Kubeconfig: write(t, "k", c.KubeconfigOf("{exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin, interactiveMode: Never}}"))}, rota.ClassStop, []string{"no-such-plugin not found", "install the plugin", "on its PATH"}},
 		"plugin fails":   {Config{Kubeconfig: write(t, "k", c.KubeconfigOf(fmt.Sprintf("{exec: {apiVersion: client.authentication.k8s.io/v1, command: %q, interactiveMode: Never}}", plugin(t, "exit 3"))))}, rota.ClassWait, []string{"exit code 3", "run kubectl with context test of"}},
-		"plugin asks":    {Config{Kubeconfig: write(t, "k", c.KubeconfigOf(fmt.Sprintf("{exec: {apiVersion: client.authentication.k8s.io/v1, command: %q, interactiveMode: Always}}", plugin(t, "read x"))))}, rota.ClassWait, []string{"Rota asks nobody"}},
+		"plugin asks":    {Config{Kubeconfig: write(t, "k", c.KubeconfigOf(fmt.Sprintf("{exec: {apiVersion: client.authentication.k8s.io/v1, command: %q, interactiveMode: Always}}", plugin(t, "read x"))))}, rota.ClassWait, []string{"cannot support interactive mode"}},
 		"plugin garbles": {Config{Kubeconfig: write(t, "k", c.KubeconfigOf(fmt.Sprintf("{exec: {apiVersion: client.authentication.k8s.io/v1, command: %q, interactiveMode: Never}}", plugin(t, "echo "+canary))))}, rota.ClassWait, []string{"the login's plugin failed"}},
 	} {
 		t.Run(name, func(t *testing.T) {

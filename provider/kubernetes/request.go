@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -45,7 +46,9 @@ func (c *Connection) do(ctx context.Context, q request, out any) error {
 		e.Class, e.Err, e.Remedies = rota.ClassStop, err, rota.RemediesOf(err)
 		return e
 	}
-	r, err := l.request(ctx, q)
+	waiting, cancel := context.WithTimeout(ctx, cmp.Or(c.cfg.Timeout, defaultRequestTimeout))
+	defer cancel()
+	r, err := l.request(waiting, q)
 	if err != nil {
 		e.Class, e.Err = rota.ClassStop, errors.New("the request can't be written")
 		return e
