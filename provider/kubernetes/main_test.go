@@ -18,13 +18,13 @@ import (
 	"github.com/rota-dev/rota/provider/providertest"
 )
 
-// shared is the control plane of all tests of the package.
-var shared testenv.SharedKubernetes
+// Shared is the control plane of all tests of the package.
+var Shared testenv.SharedKubernetes
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	defer shared.Stop()
+	defer Shared.Stop()
 	return m.Run()
 }
 
@@ -37,7 +37,7 @@ type cluster struct {
 
 func start(t testing.TB) *cluster {
 	t.Helper()
-	s := shared.Get(t)
+	s := Shared.Get(t)
 	return &cluster{s, t, s.Namespace(t)}
 }
 

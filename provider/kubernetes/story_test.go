@@ -1,0 +1,82 @@
+package kubernetes
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
+)
+
+// The whole way of an access key into a running Deployment: a rollout that fails holds
+// the retirement of the old key, a rollback puts it back, and once a rollout succeeds,
+// the old key goes.
+func TestAKeyGoesIntoADeploymentAndTheOldOneGoesLast(t *testing.T) {
+	c := start(t)
+	now := time.Now()
+	clock := func() time.Time { return now }
+	keys := memory.NewAccessKeys(memory.AccessKeysOptions{Options: memory.Options{Now: clock}})
+	inPods := func() rota.Credential { return rota.NewCredential(c.values("orders")) }
+	connection := c.admin()
+	restart := c.reloader(connection)
+	secret := &rotation.Secret{
+		Name: "prod/shop-s3", Issuer: keys, Store: memory.NewStore(memory.Options{Now: clock}),
+		Targets:   []rota.Target{c.target(connection)},
+		Reloaders: []rota.Reloader{restart},
+		Policy:    rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 7 * rota.Day, DeletePreviousAfter: 14 * rota.Day},
+	}
+	rotator := &rotation.Rotator{Journal: memory.NewJournal(memory.Options{Now: clock}), Now: clock}
+	advance := func() (string, rotation.Result, error) {
+		t.Helper()
+		r, err := rotator.Advance(t.Context(), secret, rotation.Options{})
+		var steps []string
+		for _, d := range r.Done {
+			steps = append(steps, string(d.Step))
+		}
+		return strings.Join(steps, " "), r, err
+	}
+	if steps, _, err := advance(); err != nil || steps != "create test promote deliver reload" {
+		t.Fatalf("at first, it did %q: %v", steps, err)
+	}
+	first := inPods()
+	c.workload("Deployment", "orders", 2, byEnvFrom, "", "")
+	c.healthy("Deployment", "orders")
+
+	now = now.Add(90 * rota.Day)
+	c.Kubelet.Become(c.namespace, testenv.PodCrashes)
+	steps, _, err := advance()
+	if err == nil || steps != "create test promote deliver" || !strings.Contains(err.Error(), "CrashLoopBackOff") || !strings.Contains(err.Error(), "prod/shop-s3") {
+		t.Fatalf("with a failing rollout, it did %q: %v", steps, err)
+	}
+	now = now.Add(30 * rota.Day)
+	if steps, r, err := advance(); err == nil || steps != "" || !keys.Login(first) {
+		t.Fatalf("a month later, it did %q (%s): %v", steps, r.Last.Reason, err)
+	}
+	c.Kubelet.Become(c.namespace, testenv.PodReady)
+	now = now.Add(rota.Day)
+	if steps, _, err := advance(); err != nil || steps != "reload" {
+		t.Fatalf("once the rollout works, it did %q: %v", steps, err)
+	}
+	if second := inPods(); second.Equal(first) || !keys.Login(second) {
+		t.Error("the pods don't get the new key")
+	}
+	for _, want := range []string{"deactivate", "delete"} {
+		now = now.Add(15 * rota.Day)
+		if steps, r, err := advance(); err != nil || steps != want {
+			t.Fatalf("it did %q, want %q (%s): %v", steps, want, r.Last.Reason, err)
+		}
+	}
+	if len(keys.Keys()) != 1 {
+		t.Errorf("%d keys are left", len(keys.Keys()))
+	}
+
+	// An immutable Secret is a hold before a key is made.
+	c.Do(t, "PATCH", pathOf("", c.namespace, "secrets", "orders"), map[string]any{"immutable": true}, nil)
+	now = now.Add(90 * rota.Day)
+	if steps, r, err := advance(); err != nil || steps != "" || r.Last.Hold != rotation.HoldNotReady || !strings.Contains(r.Last.Reason, "it's immutable") || len(keys.Keys()) != 1 {
+		t.Errorf("with an immutable Secret, it did %q, hold %q (%s), %d keys: %v", steps, r.Last.Hold, r.Last.Reason, len(keys.Keys()), err)
+	}
+}
