@@ -52,6 +52,14 @@ fi
 	missing="$missing mysql.sh"
 }
 
+# Building a Kubernetes control plane takes minutes: it's only done where no test may be
+# skipped.
+if [ "${ROTA_REQUIRE:-}" = all ]; then
+	"$(dirname "$0")/controlplane.sh" >/dev/null || missing="$missing controlplane.sh"
+elif [ ! -x "$("$(dirname "$0")/controlplane.sh" --where)/kube-apiserver" ]; then
+	echo "setup: there's no Kubernetes control plane yet (try: make test-kubernetes); tests that need it are skipped, and counted at the end" >&2
+fi
+
 if [ -n "$missing" ] && [ "${ROTA_REQUIRE:-}" = all ]; then
 	echo "setup: ROTA_REQUIRE=all, but missing:$missing" >&2
 	exit 1

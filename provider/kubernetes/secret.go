@@ -19,7 +19,7 @@ import (
 // What Rota writes onto its Secrets, beside their values.
 const (
 	labelManaged      = "rota.dev/managed" // "true"
-	annotationSecret  = "rota.dev/secret"
+	annotationSecret  = "rota.dev/secret" //nolint:gosec // an annotation's name
 	annotationVersion = "rota.dev/version"
 )
 
