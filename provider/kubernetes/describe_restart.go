@@ -19,6 +19,7 @@ type restartConfig struct {
 	Propagation provider.Duration       `json:"propagation,omitzero" default:"2m" jsonschema:"How long the kubelets need to put a new value into volumes."`
 	Gather      provider.Duration       `json:"gather,omitzero" default:"10s" jsonschema:"How long to wait after the Secret was written for other Secrets of the same workloads, so that one restart serves them all."`
 	Timeout     provider.Duration       `json:"timeout,omitzero" default:"15m" jsonschema:"How long a reload may take."`
+	NoWait      provider.Bool           `json:"no_wait,omitzero" jsonschema:"true to retire the old value although pods that began with it are still running."`
 }
 
 // labelSelector is what kubectl's --selector takes, as far as Rota passes it on.
@@ -54,7 +55,7 @@ func (c *restartConfig) Validate(v *provider.Validation) {
 func (c *restartConfig) Reloader(b *provider.Build) (rota.Reloader, error) {
 	r := &Restart{
 		Reloader: b.Name, Connection: provider.Open[*Connection](b, c.Connection.Text), Namespace: c.Namespace.Text, Secret: c.Secret.Text,
-		Labels: c.Selector.Text, RestartMounted: c.Mounted.Text == "restart", Propagation: c.Propagation.Length, Gather: c.Gather.Length, Timeout: c.Timeout.Length,
+		Labels: c.Selector.Text, RestartMounted: c.Mounted.Text == "restart", Propagation: c.Propagation.Length, Gather: c.Gather.Length, Timeout: c.Timeout.Length, NoWait: c.NoWait.Yes,
 	}
 	if c.Gather.IsSet() && c.Gather.Length == 0 {
 		r.Gather = -1

@@ -18,6 +18,7 @@ type secretConfig struct {
 	Fields     map[string]provider.Plain `json:"fields,omitzero" default:"the credential's own fields" jsonschema:"The Secret's keys, each with a field of the credential or a template. With type kubernetes.io/dockerconfigjson, the login's username and password."`
 	Registry   provider.Text             `json:"registry,omitzero" jsonschema:"The registry, with type kubernetes.io/dockerconfigjson: registry.example.org, or https://index.docker.io/v1/."`
 	Adopt      provider.Bool             `json:"adopt,omitzero" jsonschema:"true to take over a Secret that Rota didn't create. Its other keys stay."`
+	NoWait     provider.Bool             `json:"no_wait,omitzero" jsonschema:"true to retire the old value although pods that began with it are still running."`
 }
 
 // checkName reports what can't be an object's or a namespace's name.
@@ -74,7 +75,7 @@ func (c *secretConfig) Claims(*provider.Known) []provider.Claim {
 func (c *secretConfig) Target(b *provider.Build) (rota.Target, error) {
 	t := &Secret{
 		Target: b.Name, Connection: provider.Open[*Connection](b, c.Connection.Text), Namespace: c.Namespace.Text, Object: c.Secret.Text,
-		Content: Content{Type: c.Type.Text, Registry: b.Text(c.Registry)}, Adopt: c.Adopt.Yes,
+		Content: Content{Type: c.Type.Text, Registry: b.Text(c.Registry)}, Adopt: c.Adopt.Yes, NoWait: c.NoWait.Yes,
 	}
 	if len(c.Fields) > 0 {
 		t.Content.Fields = b.Fields(c.Fields)

@@ -54,6 +54,8 @@ type Restart struct {
 	Gather time.Duration
 	// Timeout bounds a reload. Defaults to 15 min.
 	Timeout time.Duration
+	// NoWait says that no pod is waited for before the old credential is retired.
+	NoWait bool
 	// Poll is how often the cluster is asked how far it is. Defaults to 2 s.
 	Poll time.Duration
 }
@@ -95,9 +97,12 @@ func (s restarted) covers(d delivered) bool {
 }
 
 // lastRestart is the one in a workload's template.
-func (w *workload) lastRestart() restarted {
+func (w *workload) lastRestart() restarted { return restartIn(w.Spec.Template.Metadata.Annotations) }
+
+// restartIn is the restart that annotations tell of, zero if none.
+func restartIn(annotations map[string]string) restarted {
 	var s restarted
-	if json.Unmarshal([]byte(w.Spec.Template.Metadata.Annotations[annotationRestart]), &s) != nil {
+	if json.Unmarshal([]byte(annotations[annotationRestart]), &s) != nil {
 		return restarted{}
 	}
 	return s

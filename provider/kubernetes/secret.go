@@ -19,7 +19,7 @@ import (
 // What Rota writes onto its Secrets, beside their values.
 const (
 	labelManaged      = "rota.dev/managed" // "true"
-	annotationSecret  = "rota.dev/secret" //nolint:gosec // an annotation's name
+	annotationSecret  = "rota.dev/secret"  //nolint:gosec // an annotation's name
 	annotationVersion = "rota.dev/version"
 )
 
@@ -34,6 +34,8 @@ type Secret struct {
 	Content Content
 	// Adopt says that a Secret that Rota didn't make is taken over.
 	Adopt bool
+	// NoWait says that no pod is waited for before the old credential is retired.
+	NoWait bool
 
 	mu sync.Mutex // held while writing
 }

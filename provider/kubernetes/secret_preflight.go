@@ -30,6 +30,11 @@ func (t *Secret) Preflight(ctx context.Context) []rota.Finding {
 		detail = t.kept(was)
 	}
 	findings := []rota.Finding{provider.Found(check, detail, nil)}
+	if !t.NoWait {
+		if _, err := t.Connection.listPods(ctx, t.Namespace, ""); err != nil {
+			findings = append(findings, provider.Found("list the pods of namespace "+t.Namespace, "", err))
+		}
+	}
 	if drifted := was.drifted(t.Content.keys()); len(drifted) > 0 {
 		findings = append(findings, provider.Warned("the values of "+t.String(), "others have written since Rota did: "+strings.Join(drifted, ", "),
 			"deliver the credential again, and find out what writes there"))
@@ -66,5 +71,9 @@ func writeNeed(namespace, name string) need {
 
 // Permissions implements [provider.Permitter].
 func (t *Secret) Permissions() []provider.Permission {
-	return permissions(readNeed(t.Namespace, t.Object), writeNeed(t.Namespace, t.Object))
+	needs := []need{readNeed(t.Namespace, t.Object), writeNeed(t.Namespace, t.Object)}
+	if !t.NoWait {
+		needs = append(needs, podsNeed(t.Namespace))
+	}
+	return permissions(needs...)
 }

@@ -1,0 +1,104 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+var (
+	_ rota.HolderReporter = (*Secret)(nil)
+	_ rota.HolderReporter = (*Restart)(nil)
+)
+
+// Holders implements [rota.HolderReporter]: pods that read the Secret before the version
+// was in it, and still run. Those of Jobs let go by themselves.
+func (t *Secret) Holders(ctx context.Context, _ rota.HoldersRequest) ([]rota.Holder, error) {
+	if t.NoWait {
+		return nil, nil
+	}
+	s, _, err := t.Connection.readSecret(ctx, t.Namespace, t.Object)
+	if err != nil {
+		return nil, err
+	}
+	d := delivered{secret: s, key: t.Object, state: s.Metadata.ResourceVersion, at: s.appliedAt()}
+	return t.Connection.holders(ctx, t.Namespace, t.Object, d, defaultPropagation)
+}
+
+// appliedAt is when Rota wrote the Secret last: what others do to their own keys later
+// is nobody's reason to wait. It's when the Secret was written at all, if Rota hasn't.
+func (s secret) appliedAt() time.Time {
+	for _, m := range s.Metadata.ManagedFields {
+		if m.mine() {
+			return m.Time
+		}
+	}
+	return s.writtenAt()
+}
+
+// Holders implements [rota.HolderReporter], for a Secret that others keep in sync: for
+// one of Rota's own, the target says it.
+func (r *Restart) Holders(ctx context.Context, req rota.HoldersRequest) ([]rota.Holder, error) {
+	if r.Secret == "" || r.NoWait {
+		return nil, nil
+	}
+	d, err := r.delivered(ctx, rota.ReloadRequest{Secret: req.Secret, Version: req.Version})
+	if err != nil || d.secret.Metadata.Labels[labelManaged] == "true" {
+		return nil, err
+	}
+	propagation := r.Propagation
+	if propagation == 0 {
+		propagation = defaultPropagation
+	}
+	return r.Connection.holders(ctx, r.Namespace, r.Secret, d, propagation)
+}
+
+// holders are the running pods that read a Secret before it was written.
+func (c *Connection) holders(ctx context.Context, namespace, name string, d delivered, propagation time.Duration) ([]rota.Holder, error) {
+	pods, err := c.listPods(ctx, namespace, "")
+	if err != nil {
+		return nil, err
+	}
+	var holders []rota.Holder
+	for _, p := range pods {
+		if !p.active() || p.began().After(d.at) || p.restart().covers(d) {
+			continue
+		}
+		switch p.Spec.uses(name) {
+		case unused:
+			continue
+		case mounted:
+			if c.now().Sub(d.at) > propagation {
+				continue
+			}
+		case fixed:
+		}
+		holders = append(holders, p.holder())
+	}
+	return holders, nil
+}
+
+// restart is the one that the pod comes from.
+func (p *pod) restart() restarted { return restartIn(p.Metadata.Annotations) }
+
+// holder is the pod for people.
+func (p *pod) holder() rota.Holder {
+	name := p.Metadata.Namespace + "/" + p.Metadata.Name
+	h := rota.Holder{Name: "pod " + name}
+	o, controlled := p.Metadata.controller()
+	switch {
+	case controlled && o.Kind == "Job":
+		h.Remedies = rota.Outside("wait until the Job has finished; if nobody needs it, kubectl delete job " + o.Name + " -n " + p.Metadata.Namespace)
+	case controlled:
+		h.Remedies = rota.Outside("restart what the pod belongs to, or kubectl delete pod " + p.Metadata.Name + " -n " + p.Metadata.Namespace + ": its " + o.Kind + " makes a new one")
+	default:
+		h.Remedies = rota.Outside("delete the pod and create it again: nothing else makes a new one")
+	}
+	if controlled {
+		h.Name += " of " + o.Kind + " " + o.Name
+	}
+	h.Name += fmt.Sprintf(", begun %s", p.began().UTC().Format("2006-01-02 15:04:05 UTC"))
+	return h
+}
