@@ -56,6 +56,7 @@ func TestAKeyGoesIntoADeploymentAndTheOldOneGoesLast(t *testing.T) {
 		t.Fatalf("a month later, it did %q (%s): %v", steps, r.Last.Reason, err)
 	}
 	c.Kubelet.Become(c.namespace, testenv.PodReady)
+	c.healthy("Deployment", "orders")
 	now = now.Add(rota.Day)
 	if steps, _, err := advance(); err != nil || steps != "reload" {
 		t.Fatalf("once the rollout works, it did %q: %v", steps, err)
