@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+
+	"go.yaml.in/yaml/v4"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
@@ -73,18 +76,30 @@ func document(grants []provider.Grant, account string) ([]byte, error) {
 func role(out *bytes.Buffer, title, place, name string, rules []need, accountNamespace, account string) {
 	kind, in := "ClusterRole", ""
 	if place != "" {
-		kind, in = "Role", "\n  namespace: "+place
+		kind, in = "Role", "\n  namespace: "+inYAML(place)
 	}
 	fmt.Fprintf(out, "---\n# %s\napiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata:\n  name: %s%s\nrules:\n", title, kind, objectName(name), in)
 	for _, n := range rules {
 		fmt.Fprintf(out, "  - apiGroups: [%q]\n    resources: [%s]\n", n.group, n.resource)
 		if n.name != "" {
-			fmt.Fprintf(out, "    resourceNames: [%s]\n", n.name)
+			fmt.Fprintf(out, "    resourceNames: [%s]\n", inYAML(n.name))
 		}
 		fmt.Fprintf(out, "    verbs: [%s]\n", strings.Join(n.verbs, ", "))
 	}
 	fmt.Fprintf(out, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: %sBinding\nmetadata:\n  name: %s%s\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: %s, name: %s}\nsubjects:\n  - {kind: ServiceAccount, name: %s, namespace: %s}\n",
-		kind, objectName(name), in, kind, objectName(name), account, accountNamespace)
+		kind, objectName(name), in, kind, objectName(name), inYAML(account), inYAML(accountNamespace))
+}
+
+// inYAML is a name as YAML has it: quoted where it would be a number, or true or false.
+func inYAML(name string) string {
+	var v any
+	if yaml.Unmarshal([]byte(name), &v) != nil {
+		return strconv.Quote(name)
+	}
+	if _, text := v.(string); !text {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 // objectName is a connection's name as Kubernetes takes it.

@@ -214,15 +214,13 @@ func (w *workload) replicaless() string {
 // reloadedByOther reports whether Stakater's Reloader watches this workload and restarts
 // it when the Secret changes.
 func (w *workload) reloadedByOther(secret string) bool {
-	a := w.Metadata.Annotations
 	if secret == "" {
 		return false
 	}
-	if a["reloader.stakater.com/auto"] == "true" || a["secret.reloader.stakater.com/auto"] == "true" {
-		return w.Spec.Template.Spec.uses(secret) != unused
-	}
-	for name := range strings.SplitSeq(a["secret.reloader.stakater.com/reload"], ",") {
-		if strings.TrimSpace(name) == secret {
+	for _, a := range []map[string]string{w.Metadata.Annotations, w.Spec.Template.Metadata.Annotations} {
+		auto := a["reloader.stakater.com/auto"] == "true" || a["secret.reloader.stakater.com/auto"] == "true"
+		named := slices.ContainsFunc(strings.Split(a["secret.reloader.stakater.com/reload"], ","), func(name string) bool { return strings.TrimSpace(name) == secret })
+		if named || auto && w.Spec.Template.Spec.uses(secret) != unused {
 			return true
 		}
 	}

@@ -230,7 +230,7 @@ func TestAFailingRolloutSaysWhy(t *testing.T) {
 			req := c.deliver(canary)
 			r := c.reloader(c.admin())
 			err := r.Reload(t.Context(), req)
-			wantError(t, err, rota.ClassWait, nil, append(test.says, "roll out "+c.namespace+"/Deployment orders", "roll the secret back")...)
+			wantError(t, err, rota.ClassWait, nil, append(test.says, "roll out "+c.namespace+"/Deployment orders", "Rota goes on once it's healthy")...)
 			// Once it's mended, the same reload ends well, without another restart.
 			generation := c.get("Deployment", "orders").Metadata.Generation
 			c.Kubelet.Become(c.namespace, testenv.PodReady)
@@ -329,5 +329,38 @@ func TestAMountedValueIsWaitedFor(t *testing.T) {
 	}
 	if since := time.Since(c.secret("orders").writtenAt()); since < time.Second {
 		t.Errorf("it waited %s", since)
+	}
+}
+
+// Whatever request goes wrong, and however, a reload that's made again ends well, and
+// there's one restart.
+func TestAReloadThroughEveryFault(t *testing.T) {
+	c := start(t)
+	c.deliver("the-first-one")
+	for k, kind := range []providertest.FaultKind{providertest.FailBefore, providertest.LoseReply, providertest.Repeat, providertest.Hang} {
+		for n := range 9 { // the Secret, three lists, the workload, the restart, and what's looked at then
+			name := fmt.Sprintf("orders-%d-%d", k, n)
+			c.workload("Deployment", name, 1, byEnv, "", "")
+			c.healthy("Deployment", name)
+			connection, faults := c.faulty()
+			connection.cfg.Timeout = 200 * time.Millisecond // for what hangs
+			r := c.reloader(connection)
+			r.Workloads = []Workload{{"deployment", name}}
+			if n < 4 { // by way of the lists
+				r.Workloads, r.Labels = nil, "app="+name
+			}
+			req := c.deliver(fmt.Sprintf("value-%d-%s", n, kind))
+			faults.Nth(n, "", "/", kind)
+			first := r.Reload(t.Context(), req)
+			faults.Heal()
+			if err := r.Reload(t.Context(), req); err != nil {
+				t.Errorf("%s at request %d: %v, after %v", kind, n, err, first)
+			}
+			w := c.get("Deployment", name)
+			if w.Metadata.Generation != 2 || w.missing() != "" || w.lastRestart().For["orders"] != c.secret("orders").Metadata.ResourceVersion {
+				t.Errorf("%s at request %d (%v): generation %d, %q, restarted for %v", kind, n, first, w.Metadata.Generation, w.missing(), w.lastRestart())
+			}
+			c.Do(t, http.MethodDelete, pathOf(groupApps, c.namespace, "deployments", name), nil, nil)
+		}
 	}
 }

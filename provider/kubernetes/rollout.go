@@ -145,7 +145,7 @@ func isFailed(err error) bool {
 // nothing is retired until then.
 func (r *Restart) fails(w *workload, hint, format string, args ...any) error {
 	return &rota.Error{System: r.Connection.System(), Connection: r.Connection.name, Op: "roll out " + r.Namespace + "/" + w.String(), Class: rota.ClassWait,
-		Err: &failed{fmt.Errorf(format, args...)}, Remedies: rota.Outside(hint + "; Rota goes on once it's healthy. To go back to the previous credential, roll the secret back")}
+		Err: &failed{fmt.Errorf(format, args...)}, Remedies: rota.Outside(hint + "; Rota goes on once it's healthy")}
 }
 
 // said is a message of the cluster's, or what a container has printed, without the

@@ -140,8 +140,9 @@ func (c *Connection) getWorkload(ctx context.Context, namespace string, k kind, 
 	return w, err
 }
 
-// pageSize is how many objects a list is asked for at once.
-const pageSize = "500"
+// pageSize is how many objects a list is asked for at once. A hundred large pods are well
+// below what's read of an answer.
+const pageSize = "100"
 
 // listAll gathers the items of a list.
 func listAll[T any](ctx context.Context, c *Connection, q request, labels string) ([]T, error) {
