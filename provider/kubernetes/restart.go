@@ -82,8 +82,8 @@ type delivered struct {
 	secret secret
 	// key and state are what a restart for it is known by.
 	key, state string
-	// at is when it was written, by the cluster's clock and to the second; zero if the
-	// Secret isn't known.
+	// at is when it was written, by the cluster's clock and to the second. If the Secret
+	// isn't known, it's when the reload began: it was written before that.
 	at time.Time
 }
 
@@ -93,7 +93,7 @@ const certain = 2 * time.Second
 
 // covers reports whether the restart came after the delivery.
 func (s restarted) covers(d delivered) bool {
-	return s.For[d.key] == d.state || !d.at.IsZero() && s.At.Sub(d.at) > certain
+	return s.For[d.key] == d.state || s.At.Sub(d.at) > certain
 }
 
 // lastRestart is the one in a workload's template.
@@ -113,11 +113,11 @@ func restartIn(annotations map[string]string) restarted {
 func (r *Restart) Reload(ctx context.Context, req rota.ReloadRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.Timeout, defaultTimeout))
 	defer cancel()
-	d, err := r.delivered(ctx, req)
+	all, err := r.find(ctx)
 	if err != nil {
 		return err
 	}
-	all, err := r.find(ctx)
+	d, err := r.delivered(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -139,10 +139,11 @@ func (r *Restart) Reload(ctx context.Context, req rota.ReloadRequest) error {
 	return ctx.Err()
 }
 
-// delivered reads the Secret, if it's known.
+// delivered reads the Secret, if it's known. The cluster has answered before, so its
+// clock is known.
 func (r *Restart) delivered(ctx context.Context, req rota.ReloadRequest) (delivered, error) {
 	if r.Secret == "" {
-		return delivered{key: "rota:" + req.Secret, state: req.Version}, nil
+		return delivered{key: "rota:" + req.Secret, state: req.Version, at: r.Connection.now()}, nil
 	}
 	s, exists, err := r.Connection.readSecret(ctx, r.Namespace, r.Secret)
 	if err != nil {
@@ -229,11 +230,8 @@ func (w *workload) reloadedByOther(secret string) bool {
 
 // gather waits for what's delivered at about the same time.
 func (r *Restart) gather(ctx context.Context, d delivered) error {
-	rest := cmp.Or(r.Gather, defaultGather)
-	if !d.at.IsZero() {
-		rest -= r.Connection.now().Sub(d.at)
-	}
-	if rest <= 0 || d.at.IsZero() && r.Gather == 0 {
+	rest := cmp.Or(r.Gather, defaultGather) - r.Connection.now().Sub(d.at)
+	if rest <= 0 {
 		return nil
 	}
 	return rota.Sleep(ctx, rest)

@@ -135,39 +135,46 @@ func TestWorkloadsAreRestartedByNameAndByLabels(t *testing.T) {
 
 // Two secrets of one workload that are delivered at about the same time.
 func TestSecretsThatRotateTogetherCauseOneRestart(t *testing.T) {
-	c := start(t)
-	connection, faults := c.faulty()
-	both := []string{"orders", "shop-s3"}
-	deliver := func(password string) (reqs []rota.ReloadRequest) {
-		for _, name := range both {
-			target := c.target(c.admin())
-			target.Object = name
-			r := delivery(password)
-			r.Secret = "prod/" + name
-			if err := target.Deliver(t.Context(), r); err != nil {
-				t.Fatal(err)
+	for name, known := range map[string]bool{"of Secrets that are known": true, "of workloads by name": false} {
+		t.Run(name, func(t *testing.T) {
+			c := start(t)
+			connection, faults := c.faulty()
+			both := []string{"orders", "shop-s3"}
+			deliver := func(password string) (reqs []rota.ReloadRequest) {
+				for _, name := range both {
+					target := c.target(c.admin())
+					target.Object = name
+					r := delivery(password)
+					r.Secret = "prod/" + name
+					if err := target.Deliver(t.Context(), r); err != nil {
+						t.Fatal(err)
+					}
+					reqs = append(reqs, rota.ReloadRequest{Secret: r.Secret, Version: r.Version})
+				}
+				return reqs
 			}
-			reqs = append(reqs, rota.ReloadRequest{Secret: r.Secret, Version: r.Version})
-		}
-		return reqs
-	}
-	deliver("the-first-one")
-	c.workload("Deployment", "api", 2, `{name: app, image: app, envFrom: [{secretRef: {name: orders}}, {secretRef: {name: shop-s3}}]}`, "", "")
-	c.healthy("Deployment", "api")
-	reqs := deliver(canary)
-	var group sync.WaitGroup
-	for i, name := range both {
-		r := c.reloader(connection)
-		r.Secret, r.Gather = name, 4*time.Second
-		group.Go(func() {
-			if err := r.Reload(t.Context(), reqs[i]); err != nil {
-				t.Error(err)
+			deliver("the-first-one")
+			c.workload("Deployment", "api", 2, `{name: app, image: app, envFrom: [{secretRef: {name: orders}}, {secretRef: {name: shop-s3}}]}`, "", "")
+			c.healthy("Deployment", "api")
+			reqs := deliver(canary)
+			var group sync.WaitGroup
+			for i, name := range both {
+				r := c.reloader(connection)
+				r.Secret, r.Gather = name, 4*time.Second
+				if !known {
+					r.Secret, r.Workloads = "", []Workload{{"deployment", "api"}}
+				}
+				group.Go(func() {
+					if err := r.Reload(t.Context(), reqs[i]); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			group.Wait()
+			if n := restarts(faults); n < 1 || n > 2 || c.get("Deployment", "api").Metadata.Generation != 2 {
+				t.Errorf("%d patches, generation %d: want one restart", n, c.get("Deployment", "api").Metadata.Generation)
 			}
 		})
-	}
-	group.Wait()
-	if n := restarts(faults); n < 1 || n > 2 || c.get("Deployment", "api").Metadata.Generation != 2 {
-		t.Errorf("%d patches, generation %d: want one restart", n, c.get("Deployment", "api").Metadata.Generation)
 	}
 }
 
