@@ -1,6 +1,8 @@
 package kubernetes
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +14,8 @@ import (
 )
 
 // The whole way of an access key into a running Deployment: a rollout that fails holds
-// the retirement of the old key, a rollback puts it back, and once a rollout succeeds,
-// the old key goes.
+// the retirement of the old key, and so does a pod that began with it. Once both are
+// over, the old key goes.
 func TestAKeyGoesIntoADeploymentAndTheOldOneGoesLast(t *testing.T) {
 	c := start(t)
 	now := time.Now()
@@ -43,7 +45,10 @@ func TestAKeyGoesIntoADeploymentAndTheOldOneGoesLast(t *testing.T) {
 	}
 	first := inPods()
 	c.workload("Deployment", "orders", 2, byEnvFrom, "", "")
+	alone := pathOf("", c.namespace, "pods", "alone")
+	c.Apply(t, fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {namespace: %s, name: alone}\nspec: {nodeName: fake-0, terminationGracePeriodSeconds: 0, containers: [%s]}\n", c.namespace, byEnvFrom))
 	c.healthy("Deployment", "orders")
+	c.nextSecond()
 
 	now = now.Add(90 * rota.Day)
 	c.Kubelet.Become(c.namespace, testenv.PodCrashes)
@@ -64,6 +69,12 @@ func TestAKeyGoesIntoADeploymentAndTheOldOneGoesLast(t *testing.T) {
 	if second := inPods(); second.Equal(first) || !keys.Login(second) {
 		t.Error("the pods don't get the new key")
 	}
+	now = now.Add(15 * rota.Day) // the grace period is over, and nobody has used it for a week
+	want := "may still be held: by pod " + c.namespace + "/alone"
+	if steps, r, err := advance(); err != nil || steps != "" || r.Last.Hold != rotation.HoldInUse || !strings.Contains(r.Last.Reason, want) {
+		t.Fatalf("while a pod holds the old key, it did %q and says %q: %v", steps, r.Last.Reason, err)
+	}
+	c.Do(t, http.MethodDelete, alone+"?gracePeriodSeconds=0", nil, nil)
 	for _, want := range []string{"deactivate", "delete"} {
 		now = now.Add(15 * rota.Day)
 		if steps, r, err := advance(); err != nil || steps != want {
@@ -75,7 +86,7 @@ func TestAKeyGoesIntoADeploymentAndTheOldOneGoesLast(t *testing.T) {
 	}
 
 	// An immutable Secret is a hold before a key is made.
-	c.Do(t, "PATCH", pathOf("", c.namespace, "secrets", "orders"), map[string]any{"immutable": true}, nil)
+	c.Do(t, http.MethodPatch, pathOf("", c.namespace, "secrets", "orders"), map[string]any{"immutable": true}, nil)
 	now = now.Add(90 * rota.Day)
 	if steps, r, err := advance(); err != nil || steps != "" || r.Last.Hold != rotation.HoldNotReady || !strings.Contains(r.Last.Reason, "it's immutable") || len(keys.Keys()) != 1 {
 		t.Errorf("with an immutable Secret, it did %q, hold %q (%s), %d keys: %v", steps, r.Last.Hold, r.Last.Reason, len(keys.Keys()), err)
