@@ -2,7 +2,7 @@ package rota
 
 import "time"
 
-// Step is one of the eight steps in a credential's life, or a rollback.
+// Step is one of the eight steps in a credential's life, a renewal, or a rollback.
 type Step string
 
 // The steps, in the order of a credential's life.
@@ -16,6 +16,9 @@ const (
 	StepDeactivate Step = "deactivate"
 	StepDelete     Step = "delete"
 
+	// StepRenew extends the life of a credential that ends soon unless it's renewed,
+	// as long as it's in use.
+	StepRenew Step = "renew"
 	// StepRollback makes the previous credential current again.
 	StepRollback Step = "rollback"
 	// StepNone means that there's nothing to do now.

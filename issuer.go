@@ -71,6 +71,10 @@ type Traits struct {
 	// It's asked to if the credential was given up before it was in use, or if a
 	// person wants the previous one gone.
 	Revocable bool `json:"revocable,omitempty"`
+	// Renewable means that a credential with a Lifetime ends before that unless it's
+	// renewed ([Renewer]), as Vault's leases do. Rota keeps it alive until its Lifetime is
+	// over. If the issuer doesn't extend it that far, it's rotated before it ends.
+	Renewable bool `json:"renewable,omitempty"`
 	// EndsAfter is how long a credential lasts at most if it ends by itself and, unlike
 	// one with a Lifetime, can be retired before; 0 if it doesn't end, or if nobody knows
 	// before it's made. [Issued].ExpiresAt says when each one ends.
@@ -253,6 +257,26 @@ type Deactivator interface {
 	// Reactivate undoes Deactivate. If the credential is gone, it returns
 	// [ErrNotFound].
 	Reactivate(ctx context.Context, r RetireRequest) error
+}
+
+// Renewer is implemented by issuers whose credentials end soon unless they're renewed
+// ([Traits].Renewable).
+type Renewer interface {
+	// Renew extends a credential's life and returns when it ends now. With an error, that's
+	// when it ends without this renewal, zero if the issuer can't say. A credential that
+	// has ended is [ErrNotFound]: nothing brings it back.
+	Renew(ctx context.Context, r RenewRequest) (until time.Time, err error)
+}
+
+// RenewRequest names the credential to renew by the issuer's id for it.
+type RenewRequest struct {
+	CredentialID string
+	// Until is when the credential is meant to end. The issuer must not extend it beyond
+	// that, and can extend it less far.
+	Until time.Time
+	// Final means that it isn't renewed again after this, though a consumer may still
+	// have it, so the issuer should extend it until then at once if it can.
+	Final bool
 }
 
 // Finding is the result of one preflight check.

@@ -11,6 +11,7 @@ func ValidateIssuer(i Issuer) error {
 	t := i.Traits()
 	_, lists := i.(Lister)
 	_, tells := i.(Teller)
+	_, renews := i.(Renewer)
 	var errs []error
 	refuse := func(wrong bool, why string) {
 		if wrong {
@@ -29,8 +30,10 @@ func ValidateIssuer(i Issuer) error {
 	refuse(t.Replaces && t.Readable, "Replaces and Readable exclude each other: a value that's shown needn't be replaced to be known")
 	refuse((t.Replaces || t.Readable) && t.Lifetime > 0, "a credential with a Lifetime is neither replaced nor shown")
 	refuse(t.Revocable && t.Lifetime == 0, "Revocable needs a Lifetime: any other credential can be deleted anyway")
+	refuse(t.Renewable && t.Lifetime == 0, "Renewable needs a Lifetime: that's how long the credential is kept alive")
+	refuse(t.Renewable && !renews, "Renewable needs a Renewer")
 	refuse(t.ListsByValue && !lists, "ListsByValue needs a Lister")
-	refuse(t.Manual && (t.Replaces || t.Readable || t.Revocable || t.ListsByValue || t.FromCurrent), "a Manual credential is never created or retired, so no other trait applies")
+	refuse(t.Manual && (t.Replaces || t.Readable || t.Revocable || t.Renewable || t.ListsByValue || t.FromCurrent), "a Manual credential is never created or retired, so no other trait applies")
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("the issuer of kind %q has impossible traits: %w", t.Kind, err)
 	}

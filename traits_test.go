@@ -54,6 +54,9 @@ func TestImpossibleTraitsAreRefused(t *testing.T) {
 		"shown without an answer":           {bare{traits: readable}, "Readable needs a Teller"},
 		"shown and replaced":                {telling{bare{traits: with(readable, func(t *rota.Traits) { t.Replaces = true })}}, "exclude each other"},
 		"revoked, and it never expires":     {bare{traits: rota.Traits{Kind: "key", Revocable: true}}, "Revocable needs a Lifetime"},
+		"renewed, and it never expires":     {renewing{bare{traits: rota.Traits{Kind: "key", Renewable: true}}}, "Renewable needs a Lifetime"},
+		"renewed, and nobody does it":       {bare{traits: rota.Traits{Kind: "lease", Lifetime: time.Hour, Renewable: true}}, "Renewable needs a Renewer"},
+		"one that's renewed":                {renewing{bare{traits: rota.Traits{Kind: "lease", Lifetime: time.Hour, Renewable: true}}}, ""},
 		"hashed, and there's no list":       {bare{traits: rota.Traits{Kind: "hash", ListsByValue: true}}, "ListsByValue needs a Lister"},
 		"by hand, from the one in use":      {bare{traits: rota.Traits{Kind: "letter", Manual: true, FromCurrent: true}}, "Manual"},
 	} {
@@ -65,3 +68,7 @@ func TestImpossibleTraitsAreRefused(t *testing.T) {
 		})
 	}
 }
+
+type renewing struct{ bare }
+
+func (renewing) Renew(context.Context, rota.RenewRequest) (time.Time, error) { return time.Time{}, nil }

@@ -22,6 +22,8 @@ type basis struct {
 	// expiresAt is when the current credential expires by its own date, or else by
 	// the issuer's; zero for never. warnAt is when to warn about it.
 	expiresAt, warnAt time.Time
+	// renewAt is when a credential is renewed, and lastsUntil when it ends otherwise.
+	renewAt, lastsUntil time.Time
 	// failureOver says that the step which failed last is done, or isn't due any
 	// more.
 	failureOver bool
@@ -40,6 +42,9 @@ func newBasis(v *view, d Decision) basis {
 		if end, ends := v.endsAt(v.current); ends {
 			b.expiresAt = end
 		}
+	}
+	if version, due := v.nextRenewal(); !due.IsZero() {
+		b.renewAt, b.lastsUntil = due, v.Progress.Versions[version.ID].Renewed.Until
 	}
 	b.warnAt = b.expiresAt.Add(-v.policy.WarnBefore)
 	if v.Traits.Lifetime == 0 && !b.rotateAt.IsZero() && b.rotateAt.Before(b.expiresAt) { // only trouble is news

@@ -191,11 +191,31 @@ type VersionProgress struct {
 	ServedAt      time.Time            `json:"served_at,omitzero"`
 	PutBackAt     time.Time            `json:"put_back_at,omitzero"` // when somebody made it current again, behind Rota's back
 	DeactivatedAt time.Time            `json:"deactivated_at,omitzero"`
-	ActiveAt      time.Time            `json:"active_at,omitzero"`      // when it was first seen active again after that
-	Rejected      string               `json:"rejected,omitempty"`      // why it was given up before promotion
+	ActiveAt      time.Time            `json:"active_at,omitzero"` // when it was first seen active again after that
+	Rejected      string               `json:"rejected,omitempty"` // why it was given up before promotion
+	Renewed       Renewed              `json:"renewed,omitzero"`
 	RestoredAt    time.Time            `json:"restored_at,omitzero"`    // when the current credential was in force again after a rejection
 	QuietSince    time.Time            `json:"quiet_since,omitzero"`    // sampled evidence: first look without use
 	QuietSamples  int                  `json:"quiet_samples,omitempty"` // looks without use since
+}
+
+// Renewed is how long a credential lasts that ends soon unless it's renewed. The zero
+// value means that nobody knows, so it's renewed at once.
+type Renewed struct {
+	At    time.Time `json:"at,omitzero"`    // when it was last renewed
+	Until time.Time `json:"until,omitzero"` // when it ends unless it's renewed again
+	// Last means that the issuer doesn't extend it any further, or doesn't have it
+	// anymore: it ends at Until.
+	Last bool `json:"last,omitempty"`
+	// Final means that it was renewed for the last time because the store drops its
+	// version.
+	Final bool `json:"final,omitempty"`
+	// Attempts counts the failures since it was last renewed, and RetryAt is when it's
+	// tried again. Error and Remedies are those of the last failure.
+	Attempts int           `json:"attempts,omitempty"`
+	RetryAt  time.Time     `json:"retry_at,omitzero"`
+	Error    string        `json:"error,omitempty"`
+	Remedies []rota.Remedy `json:"remedies,omitempty"`
 }
 
 // touched reports whether the issuer may know the version's credential: it chose
@@ -275,6 +295,8 @@ type Status struct {
 	Credential  string    `json:"credential,omitempty"` // its issuer's name
 	IssuedAt    time.Time `json:"issued_at,omitzero"`   // since when it exists
 	ExpiresAt   time.Time `json:"expires_at,omitzero"`  // when it expires
+	RenewAt     time.Time `json:"renew_at,omitzero"`    // when it or the previous one is renewed, so that it doesn't end before
+	LastsUntil  time.Time `json:"lasts_until,omitzero"` // when that one ends unless it's renewed
 	PreviousID  string    `json:"previous,omitempty"`   // the issuer's name of the previous one
 	PreviousOff bool      `json:"previous_inactive,omitempty"`
 	RotateAt    time.Time `json:"rotate_at,omitzero"` // the next rotation by policy

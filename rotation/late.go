@@ -27,7 +27,22 @@ func Lateness(s Status, p Policy, now time.Time) (due time.Time, late bool) {
 			due, late = t, true
 		}
 	}
+	if since, missed := s.missedRenewal(after, now); missed && (!late || since.Before(due)) {
+		due, late = since, true
+	}
 	return due, late
+}
+
+// missedRenewal reports whether a credential in use wasn't renewed for so long that half
+// of the time is over that was left to do it in, and since when that's due.
+func (s Status) missedRenewal(after time.Duration, now time.Time) (due time.Time, missed bool) {
+	if s.RenewAt.IsZero() {
+		return time.Time{}, false
+	}
+	if left := s.LastsUntil.Sub(s.RenewAt); left > 0 {
+		after = min(after, left/2)
+	}
+	return s.RenewAt, now.Sub(s.RenewAt) > after
 }
 
 // Alert raises a [rota.EventLate] event, once, for a secret whose due step wasn't
@@ -74,6 +89,8 @@ func lateReason(s Status, due time.Time) string {
 		return "it has never been looked at"
 	case due.Equal(s.BegunAt):
 		return fmt.Sprintf("what began at %s never finished", stamp(due))
+	case due.Equal(s.RenewAt) && s.Next != rota.StepRenew:
+		return fmt.Sprintf("%s has been due since %s: a credential in use ends at %s unless it's renewed", rota.StepRenew, stamp(due), stamp(s.LastsUntil))
 	}
 	return fmt.Sprintf("%s has been due since %s: %s", cmp.Or(s.Next, StepObserve), stamp(due), s.Reason)
 }

@@ -52,6 +52,11 @@ func (t *turn) act(ctx context.Context) error {
 		case err == nil && t.isDriven(d):
 			return nil
 		case err == nil:
+		case d.Step == rota.StepRenew && t.goesOn(ctx, err):
+			if t.unrenewed != nil {
+				err = errors.Join(t.unrenewed, err)
+			}
+			t.unrenewed = err
 		case rejected == nil && t.mustPutBack(d):
 			rejected = err
 		default:
@@ -137,6 +142,8 @@ func (t *turn) take(ctx context.Context, d Decision) error {
 	switch {
 	case errors.Is(err, rota.ErrPeer):
 		return err
+	case err != nil && d.Step == rota.StepRenew:
+		return t.notRenewed(d, err)
 	case err != nil:
 		return t.failed(d, err)
 	}
@@ -171,6 +178,11 @@ func (t *turn) mustPutBack(d Decision) bool {
 		return rb.Rejected != "" && d.Step == rota.StepRollback
 	}
 	return t.asked.driver == nil && t.ledger.version(d.Version).Rejected != "" && !t.s.Issuer.Traits().Overlap()
+}
+
+// goesOn reports whether a renewal's failure leaves the turn's other steps to be taken.
+func (t *turn) goesOn(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && !errors.Is(err, rota.ErrFenced) && !errors.Is(err, context.Canceled)
 }
 
 // isDriven reports whether the step was the one that the driver asked for. After
@@ -225,6 +237,8 @@ func (t *turn) step(ctx context.Context, d Decision) error {
 		return t.deactivate(ctx, d)
 	case rota.StepDelete:
 		return t.delete(ctx, d)
+	case rota.StepRenew:
+		return t.renew(ctx, d)
 	case rota.StepRollback:
 		return t.rollback(ctx, d)
 	case StepAdopt:

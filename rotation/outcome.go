@@ -154,6 +154,7 @@ func (t *turn) conclude(err error) {
 	s.PreviousOff = canDeactivate && !previous.DeactivatedAt.IsZero() && previous.ActiveAt.IsZero()
 	if err != nil {
 		s = s.afterFailure(p.Failure, p.Status, now)
+		s.NextAt = earlier(s.NextAt, s.renewsBy(now))
 	}
 	s.LookedAt = now
 	t.result.Status = s

@@ -61,7 +61,7 @@ var Scheduled = Chain{
 		ruleRotate,
 	},
 	idle:   idleOverTime,
-	guards: []guard{guardHalts, guardRivals, guardFailure, guardRequest, guardHolders, guardLocked, guardReady, guardDrift},
+	guards: []guard{guardHalts, guardRivals, guardFailure, guardRequest, guardHolders, guardLocked, guardReady, guardDrift, guardRenew},
 }
 
 // Lifecycle is the chain for an event that asks for one action and keeps no state
@@ -159,6 +159,7 @@ func (c Chain) foresee(v *view, wait Decision) Decision {
 	v.Progress.Failure = nil
 	v.Proves, v.Unverified = false, nil // targets and logins may be fine by then
 	v.AsksHolders = false
+	v.keptAlive = true
 	d := c.plan(v)
 	if len(d.Remedies) == 0 || d.Hold == HoldRetrying {
 		return wait

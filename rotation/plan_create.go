@@ -217,7 +217,7 @@ func (v *view) rotateAt() (time.Time, bool) {
 // date if it has one, otherwise the version's, or an earlier one that follows
 // from the expiry.
 func (v *view) issuedAt() time.Time {
-	if end, ends := v.endOf(v.current); ends {
+	if end, ends := v.meantToEnd(v.current); ends {
 		return earlier(end.Add(-v.Traits.Lifetime), v.current.CreatedAt)
 	}
 	if c, _ := v.issued(v.current.CredentialID); !c.CreatedAt.IsZero() && v.Traits.IssuerChooses {

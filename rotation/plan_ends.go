@@ -79,7 +79,7 @@ type ending struct {
 // list says so, now or when it was last asked; otherwise the credential may.
 func (v *view) endsAt(version rota.Version) (time.Time, bool) {
 	if v.Traits.Lifetime > 0 || version.ID == "" {
-		return time.Time{}, false
+		return v.cutShort(version)
 	}
 	c, there := v.issued(version.CredentialID)
 	if shared := version.CredentialID == v.current.CredentialID && version.ID != v.current.ID; shared {

@@ -6,10 +6,19 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// endOf returns when a version's credential expires, or false if it doesn't. If
-// the credential doesn't contain its expiry, it's assumed to have been issued
-// when it was stored.
+// endOf returns when a version's credential expires, or false if it doesn't: when it's
+// meant to, or before that if it can't be kept alive so long.
 func (v *view) endOf(version rota.Version) (time.Time, bool) {
+	if end, cut := v.cutShort(version); cut {
+		return end, true
+	}
+	return v.meantToEnd(version)
+}
+
+// meantToEnd returns when a version's credential is meant to expire, or false if it
+// isn't. If the credential doesn't contain its expiry, it's assumed to have been issued
+// when it was stored.
+func (v *view) meantToEnd(version rota.Version) (time.Time, bool) {
 	switch {
 	case v.Traits.Lifetime == 0:
 		return time.Time{}, false

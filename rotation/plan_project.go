@@ -48,6 +48,7 @@ func project(st State, p Policy, from, until time.Time, yield func(Planned) bool
 	for turns < maxTurns {
 		turns++
 		v := newView(st, p, now)
+		v.keptAlive = true
 		d := st.chain().plan(v)
 		if d.Step == rota.StepCreate {
 			made++

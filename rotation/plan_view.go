@@ -18,6 +18,9 @@ type view struct {
 	current, pending, previous          rota.Version
 	hasCurrent, hasPending, hasPrevious bool
 
+	// keptAlive means that renewals aren't planned, and assumed to succeed.
+	keptAlive bool
+
 	waits []Decision // what will be due later, and when to look again
 }
 

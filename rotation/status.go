@@ -12,7 +12,7 @@ func statusOf(d Decision, b basis, before Status) Status {
 	s := Status{
 		DueAt: d.Due, Next: d.Next, NextAt: d.At, Hold: d.Hold, Reason: d.Reason, Remedies: d.Remedies,
 		Version: b.current.ID, Credential: b.current.CredentialID, IssuedAt: b.issuedAt, RotateAt: b.rotateAt, ExpiresAt: b.expiresAt,
-		PreviousID: b.previous.CredentialID,
+		RenewAt: b.renewAt, LastsUntil: b.lastsUntil, PreviousID: b.previous.CredentialID,
 	}
 	if d.Step != rota.StepNone {
 		s.Next = d.Step
@@ -48,9 +48,24 @@ func (s Status) afterFailure(f *Failure, before Status, now time.Time) Status {
 	if s.Version == "" {
 		// The store could not be read: keep what was known.
 		s.Version, s.Credential, s.IssuedAt, s.RotateAt = before.Version, before.Credential, before.IssuedAt, before.RotateAt
-		s.ExpiresAt = before.ExpiresAt
+		s.ExpiresAt, s.RenewAt, s.LastsUntil = before.ExpiresAt, before.RenewAt, before.LastsUntil
 	}
 	return s
+}
+
+// renewsBy is when to look again for the sake of a credential that has to be renewed,
+// whatever failed now; a hundred years from now if there's none.
+func (s Status) renewsBy(now time.Time) time.Time {
+	left := s.LastsUntil.Sub(now)
+	switch {
+	case s.RenewAt.IsZero():
+		return now.AddDate(100, 0, 0)
+	case s.RenewAt.After(now):
+		return s.RenewAt
+	case left > 0:
+		return now.Add(max(left/4, 30*time.Second))
+	}
+	return now.Add(10 * time.Minute)
 }
 
 // earlier is the earlier of two moments, of which the first may not be set.

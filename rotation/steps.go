@@ -287,7 +287,7 @@ func (t *turn) restage(ctx context.Context, d Decision, current rota.Version) er
 	d.Version = t.NewID()
 	d.Reason = "store the new credential again: the current version was changed meanwhile"
 	t.ledger.update(d.Version, func(vp *VersionProgress) {
-		*vp = VersionProgress{CredentialID: old.CredentialID, ExpiresAt: old.ExpiresAt, EndsAt: old.EndsAt, EarlyFor: old.EarlyFor, Revoked: old.Revoked, Base: current.ID, SetBegunAt: old.SetBegunAt, SetAt: old.SetAt, TestedAt: old.TestedAt}
+		*vp = VersionProgress{CredentialID: old.CredentialID, ExpiresAt: old.ExpiresAt, EndsAt: old.EndsAt, Renewed: old.Renewed, EarlyFor: old.EarlyFor, Revoked: old.Revoked, Base: current.ID, SetBegunAt: old.SetBegunAt, SetAt: old.SetAt, TestedAt: old.TestedAt}
 	})
 	if err := t.ledger.writeAhead(ctx, d); err != nil {
 		return err

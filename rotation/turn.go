@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -28,9 +29,10 @@ type turn struct {
 	// lockedOut says that setting the new credential failed in a way that may have
 	// killed the current one.
 	lockedOut bool
-	lost      bool // the credential that a new one is to replace is one that nobody has
-	proves    bool // it asks whether the next steps would succeed before one that can't be undone
-	tells     bool // it asks whether the current credential is in force
+	unrenewed error // why credentials in use couldn't be renewed, which keeps the turn from nothing
+	lost      bool  // the credential that a new one is to replace is one that nobody has
+	proves    bool  // it asks whether the next steps would succeed before one that can't be undone
+	tells     bool  // it asks whether the current credential is in force
 	// asksHolders says that it asks who still holds the previous credential.
 	asksHolders bool
 }
@@ -126,7 +128,10 @@ func (t *turn) plan() Decision {
 func (t *turn) advance(ctx context.Context) error {
 	err := t.act(ctx)
 	t.conclude(err)
-	return err
+	if t.unrenewed != nil && err != nil {
+		return errors.Join(err, t.unrenewed)
+	}
+	return cmp.Or(err, t.unrenewed)
 }
 
 // lookAgain plans once without acting, so that the status is accurate.

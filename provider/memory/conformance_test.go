@@ -104,14 +104,18 @@ func TestTokensKeepTheContract(t *testing.T) {
 }
 
 func TestSessionsKeepTheContract(t *testing.T) {
-	for name, revocable := range map[string]bool{"that only expire": false, "that can be revoked": true} {
+	for name, o := range map[string]memory.SessionsOptions{
+		"that only expire": {}, "that can be revoked": {Revocable: true}, "that are renewed": {Revocable: true, RenewFor: 15 * time.Minute},
+	} {
 		t.Run(name, func(t *testing.T) {
 			providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
 				options, clock, inject := faulty("issuer")
+				o.Options, o.RefusedLogins = options, 2
 				return providertest.IssuerFixture{
-					Issuer: memory.NewSessions(memory.SessionsOptions{Options: options, RefusedLogins: 2, Revocable: revocable}), Inject: inject,
+					Issuer: memory.NewSessions(o), Inject: inject,
 					Polling: providertest.Polling{Tick: clock.Tick}, UnknownID: "ASIAUNKNOWN",
 					PublicFields: []string{rota.FieldExpiration}, Expire: func(*testing.T) { clock.Advance(time.Hour) },
+					Pass: func(_ *testing.T, d time.Duration) { clock.Advance(d) }, RenewFor: o.RenewFor,
 				}
 			})
 		})

@@ -179,6 +179,7 @@ func clone(p rotation.Progress) rotation.Progress {
 	p.Versions = maps.Clone(p.Versions)
 	for id, v := range p.Versions {
 		v.Delivered, v.Reloaded = maps.Clone(v.Delivered), maps.Clone(v.Reloaded)
+		v.Renewed.Remedies = slices.Clone(v.Renewed.Remedies)
 		p.Versions[id] = v
 	}
 	p.RejectedFor = slices.Clone(p.RejectedFor)

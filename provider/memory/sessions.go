@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"encoding/base32"
+	"errors"
 	"slices"
 	"time"
 
@@ -19,6 +20,11 @@ type SessionsOptions struct {
 	RefusedLogins int
 	// Revocable means that a session can be ended before it expires, as Vault's leases.
 	Revocable bool
+	// RenewFor is how long a session lasts after it was made or renewed, within its
+	// Lifetime. Defaults to the whole Lifetime, without renewals.
+	RenewFor time.Duration
+	// Most is how long a session can be renewed for. Defaults to its Lifetime.
+	Most time.Duration
 }
 
 // Sessions issues the temporary keys of one role as STS does. It chooses the
@@ -33,6 +39,7 @@ type Sessions struct {
 type session struct {
 	id, secret    string
 	created, ends time.Time
+	until         time.Time // when it ends unless it's renewed; zero if it doesn't before
 	logins        int
 }
 
@@ -48,7 +55,7 @@ func NewSessions(o SessionsOptions) *Sessions {
 
 // Traits returns the traits set by the options.
 func (s *Sessions) Traits() rota.Traits {
-	return rota.Traits{Kind: "session key", IssuerChooses: true, TestSuccesses: 3, Lifetime: s.options.Lifetime, Revocable: s.options.Revocable}
+	return rota.Traits{Kind: "session key", IssuerChooses: true, TestSuccesses: 3, Lifetime: s.options.Lifetime, Revocable: s.options.Revocable, Renewable: s.options.RenewFor > 0}
 }
 
 // CredentialID returns the key's id.
@@ -64,6 +71,9 @@ func (s *Sessions) Create(ctx context.Context, _ rota.CreateRequest) (rota.Crede
 			id:      "ASIA" + base32.StdEncoding.EncodeToString([]byte(value(s.opts.System+"session", s.count)))[:16],
 			secret:  value(s.opts.System+"session secret", s.count),
 			created: now, ends: now.Add(s.options.Lifetime).Truncate(time.Second),
+		}
+		if s.options.RenewFor > 0 {
+			k.until = s.extended(k, now, k.ends, false)
 		}
 		s.keys = append(s.living(), k)
 		s.made = append(s.made, k.id)
@@ -82,7 +92,48 @@ func (s *Sessions) Create(ctx context.Context, _ rota.CreateRequest) (rota.Crede
 // living returns the keys that haven't expired. The caller holds the lock.
 func (s *Sessions) living() []*session {
 	now := s.opts.Now()
-	return slices.DeleteFunc(s.keys, func(k *session) bool { return !now.Before(k.ends) })
+	return slices.DeleteFunc(s.keys, func(k *session) bool { return !now.Before(k.ends) || !k.until.IsZero() && !now.Before(k.until) })
+}
+
+// Renew extends a session from now on, by the options' RenewFor.
+func (s *Sessions) Renew(ctx context.Context, r rota.RenewRequest) (time.Time, error) {
+	var until time.Time
+	err := s.do(ctx, "issuer.renew", func(Fault) error {
+		s.keys = s.living()
+		i := slices.IndexFunc(s.keys, func(k *session) bool { return k.id == r.CredentialID })
+		if i < 0 {
+			return &rota.Error{System: s.opts.System, Op: "renew session key " + r.CredentialID, Class: rota.ClassStop, Err: rota.ErrNotFound}
+		}
+		k := s.keys[i]
+		k.until = s.extended(k, s.opts.Now(), r.Until, r.Final)
+		until = k.until
+		return nil
+	})
+	if err == nil || errors.Is(err, rota.ErrNotFound) {
+		return until, err
+	}
+	_ = s.do(ctx, "issuer.ends", func(Fault) error {
+		if i := slices.IndexFunc(s.keys, func(k *session) bool { return k.id == r.CredentialID }); i >= 0 {
+			until = s.keys[i].until
+		}
+		return nil
+	})
+	return until, err
+}
+
+// extended is when a session ends that's renewed now.
+func (s *Sessions) extended(k *session, now, meant time.Time, final bool) time.Time {
+	until := now.Add(s.options.RenewFor)
+	if final {
+		until = meant
+	}
+	if s.options.Most > 0 && until.After(k.created.Add(s.options.Most)) {
+		until = k.created.Add(s.options.Most)
+	}
+	if meant.Before(until) {
+		until = meant
+	}
+	return until
 }
 
 // Set is a no-op: the issuer chose the key.

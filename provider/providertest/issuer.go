@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rota-dev/rota"
 )
@@ -40,6 +41,11 @@ type IssuerFixture struct {
 	// Expire waits until the credentials made so far have expired on their own;
 	// nil if they never do, or if time can't be advanced.
 	Expire func(t *testing.T)
+	// Pass lets time pass, for credentials that end unless they're renewed
+	// ([rota.Traits].Renewable); nil if time can't be advanced. RenewFor is how long
+	// one lasts after it was made or renewed, a third of its Lifetime at most.
+	Pass     func(t *testing.T, d time.Duration)
+	RenewFor time.Duration
 }
 
 // issuer is one case's issuer, with the credentials made in the case.
@@ -57,7 +63,7 @@ func Issuer(t *testing.T, fixture func(t *testing.T) IssuerFixture) {
 }
 
 // RunIssuer is [Issuer] for programs that run the suite outside of go test. Their
-// fixtures have neither Use nor Expire, which take go test's own.
+// fixtures have no Use, Expire or Pass, which take go test's own.
 func RunIssuer(t T, fixture func(t T) IssuerFixture) {
 	suite(t, func(t T) *issuer { return &issuer{IssuerFixture: fixture(t)} }, []conformance[*issuer]{
 		{"traits are complete and never change", testTraits, nil},
@@ -73,6 +79,9 @@ func RunIssuer(t T, fixture func(t T) IssuerFixture) {
 		{"a credential goes through its whole life", testLife, (*issuer).retires},
 		{"a credential that expires says when, and only revoking it ends it earlier", testLifetime, (*issuer).ends},
 		{"an expired credential is refused", testExpiry, func(i *issuer) bool { return i.Expire != nil }},
+		{"a credential is renewed, and not beyond what was asked for", testRenew, (*issuer).renewer},
+		{"a credential that ended or was revoked can't be renewed", testRenewEnded, (*issuer).renewer},
+		{"a credential ends unless it's renewed", testRenewInTime, func(i *issuer) bool { return i.renewer() && i.Pass != nil }},
 		{"an active credential isn't deleted", testDeleteActive, (*issuer).deactivator},
 		{"an unknown credential isn't found", testUnknown, (*issuer).unknown},
 		{"the list shows what exists", testList, (*issuer).lister},
@@ -91,6 +100,7 @@ func (i *issuer) limited() bool     { return i.Issuer.Traits().Limit >= 2 }
 func (i *issuer) rejects() bool     { return i.Rejected != nil }
 func (i *issuer) retires() bool     { return i.Issuer.Traits().Overlap() && !i.ends() }
 func (i *issuer) ends() bool        { return i.Issuer.Traits().Lifetime > 0 }
+func (i *issuer) renewer() bool     { return i.Issuer.Traits().Renewable }
 func (i *issuer) deactivator() bool { return is[rota.Deactivator](i.Issuer) }
 func (i *issuer) unknown() bool     { return i.UnknownID != "" }
 func (i *issuer) teller() bool      { return is[rota.Teller](i.Issuer) }
@@ -100,7 +110,7 @@ func (i *issuer) preflight() bool   { return is[rota.Preflighter](i.Issuer) }
 
 // canFail reports whether the calls after create can fail in this way.
 func (i *issuer) canFail(kind FaultKind) bool {
-	return i.Inject.can(kind, "set", "deactivate", "reactivate", "delete")
+	return i.Inject.can(kind, "set", "renew", "deactivate", "reactivate", "delete")
 }
 
 // seen checks that an error contains no value of any of the case's credentials.

@@ -48,6 +48,11 @@ func testIssuerConcurrency(t T, i *issuer) {
 				return fmt.Errorf("list: %w", err)
 			}
 		}
+		if i.renewer() {
+			if _, err := i.renew(t.Context(), c, c.ExpiresAt()); err != nil {
+				return fmt.Errorf("renew: %w", err)
+			}
+		}
 		if u, ok := i.Issuer.(rota.UseReporter); ok {
 			if _, err := u.LastUsed(t.Context(), id); err != nil {
 				return fmt.Errorf("last use: %w", err)
@@ -104,6 +109,12 @@ func testIssuerContext(t T, i *issuer) {
 		honours(t, "delete", i.Inject, "delete", func(ctx context.Context) error {
 			return i.seen(t, i.delete(ctx, id))
 		}, rota.ErrNotFound, rota.ErrConflict)
+	}
+	if i.renewer() {
+		honours(t, "renew", i.Inject, "renew", func(ctx context.Context) error {
+			_, err := i.renew(ctx, c, c.ExpiresAt())
+			return i.seen(t, err)
+		}, rota.ErrNotFound)
 	}
 	if l, ok := i.Issuer.(rota.Lister); ok {
 		honours(t, "list", i.Inject, "list", func(ctx context.Context) error {
@@ -177,6 +188,13 @@ func (i *issuer) steps(t T, try func(op string, call func() error)) {
 	i.works(t, c)
 	if !i.Issuer.Traits().Overlap() {
 		return
+	}
+	if i.renewer() {
+		try("renew", func() error {
+			_, err := i.renew(t.Context(), c, c.ExpiresAt())
+			return err
+		})
+		i.works(t, c)
 	}
 	if d, ok := i.Issuer.(rota.Deactivator); ok {
 		retire := i.retireRequest(id)

@@ -40,18 +40,22 @@ type Leases struct {
 	// STS asks AWS's engine for a session instead of a user with a key: it can be
 	// neither renewed nor revoked.
 	STS bool
-	// TTL is how long a credential lasts.
+	// TTL is how long a credential lasts: its lease is renewed until then.
 	TTL time.Duration
+	// RenewFor is how long the lease lasts after each renewal. Defaults to the role's
+	// default_ttl.
+	RenewFor time.Duration
 }
 
 var (
 	_ rota.Issuer        = (*Leases)(nil)
 	_ rota.Preflighter   = (*Leases)(nil)
+	_ rota.Renewer       = (*Leases)(nil)
 	_ provider.Permitter = (*Leases)(nil)
 )
 
 func leaseTraits(ttl time.Duration, sts bool) rota.Traits {
-	return rota.Traits{Kind: "Vault lease", IssuerChooses: true, TestSuccesses: 1, Lifetime: ttl, Revocable: !sts}
+	return rota.Traits{Kind: "Vault lease", IssuerChooses: true, TestSuccesses: 1, Lifetime: ttl, Revocable: !sts, Renewable: !sts}
 }
 
 // Traits implements [rota.Issuer].
@@ -80,9 +84,8 @@ func leaseOf(r result) lease {
 	return lease{r.LeaseID, secondsOf(r.LeaseDuration), r.Renewable}
 }
 
-// Create implements [rota.Issuer]. Right after it's made, the lease is renewed for as
-// long as it's meant to last. If an answer is lost, the lease ends by itself, with the
-// role's default_ttl.
+// Create implements [rota.Issuer]. The lease ends with the role's default_ttl unless it's
+// renewed, so what a lost answer leaves behind soon ends by itself.
 func (l *Leases) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credential, error) {
 	if err := l.outlives(ctx); err != nil {
 		return rota.Credential{}, err
@@ -103,19 +106,16 @@ func (l *Leases) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credent
 		l.giveUp(ctx, made.id)
 		return rota.Credential{}, l.Connection.refuse(k.op, "name a role that issues users with passwords, or keys", errors.Join(errors.New("the answer holds no such credential with a lease"), err))
 	}
-	if made.renewable && made.duration != l.TTL {
-		asked = l.Connection.cfg.Now()
-		if made, err = l.renew(ctx, made.id); err != nil {
-			l.giveUp(ctx, r.LeaseID)
-			return rota.Credential{}, err
-		}
+	lasts := l.TTL
+	if !made.renewable || l.STS {
+		lasts = min(made.duration, l.TTL)
 	}
-	if made.duration < l.TTL-leaseSlack {
+	if lasts < l.TTL-leaseSlack {
 		l.giveUp(ctx, r.LeaseID)
 		return rota.Credential{}, l.tooShort(k.op, made.duration)
 	}
 	fields[FieldLeaseID] = r.LeaseID
-	fields[rota.FieldExpiration] = asked.Add(min(made.duration, l.TTL)).UTC().Format(time.RFC3339)
+	fields[rota.FieldExpiration] = asked.Add(lasts).UTC().Format(time.RFC3339)
 	return rota.NewCredential(fields), nil
 }
 
@@ -144,12 +144,6 @@ func (l *Leases) fields(data map[string]json.RawMessage) (map[string]string, err
 		}
 	}
 	return out, nil
-}
-
-// renew makes the lease end after TTL, if the role allows that long.
-func (l *Leases) renew(ctx context.Context, id string) (lease, error) {
-	r, err := l.Connection.do(ctx, call{op: "renew lease " + id, method: http.MethodPost, path: "sys/leases/renew", body: map[string]any{FieldLeaseID: id, "increment": int64(l.TTL / time.Second)}}, nil)
-	return leaseOf(r), err
 }
 
 // giveUp revokes a lease that can't be used. Best effort: it ends by itself.
@@ -205,7 +199,7 @@ func (l *Leases) Test(ctx context.Context, r rota.TestRequest) error {
 		return l.Connection.refused(op, "it isn't a lease of "+l.role())
 	}
 	_, err := l.Connection.do(ctx, call{op: op, method: http.MethodPost, path: "sys/leases/lookup", body: map[string]any{FieldLeaseID: id}}, nil)
-	if a, ok := errors.AsType[*provider.Answer](err); ok && a.Status == http.StatusBadRequest && strings.Contains(a.Message, "invalid lease") {
+	if isEnded(err) {
 		return l.Connection.refused(op, "it has ended")
 	}
 	return err
@@ -252,7 +246,7 @@ func (l *Leases) needs() []need {
 	out := []need{{path: l.at(), capabilities: []string{capability}, why: "makes credentials"},
 		{path: "sys/leases/lookup", capabilities: []string{"update"}, why: "sees whether a lease is still there"}}
 	if !l.STS {
-		out = append(out, need{path: "sys/leases/renew", capabilities: []string{"update"}, why: "renews a new lease for as long as it's meant to last"},
+		out = append(out, need{path: "sys/leases/renew", capabilities: []string{"update"}, why: "keeps leases alive that are in use"},
 			need{path: "sys/leases/revoke", capabilities: []string{"update"}, why: "revokes a lease that was given up, or that a person deletes"})
 	}
 	if l.Engine == EngineDatabase {

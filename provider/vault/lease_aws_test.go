@@ -29,9 +29,14 @@ func TestLeasesOfAnAWSEngine(t *testing.T) {
 				mount := b.Mount(t, "aws", "")
 				b.Do(t, http.MethodPost, mount+"/roles/deploy", map[string]any{"default_ttl": "1h", "max_ttl": "12h"})
 				proxy := vaulttest.NewProxy(t, b.URL, b.Client)
-				requests := map[string]string{"create": "POST /creds/", "test": "POST /leases/lookup", "delete": "POST /leases/revoke"}
+				requests := map[string]string{"create": "POST /creds/", "test": "POST /leases/lookup", "renew": "POST /leases/renew", "delete": "POST /leases/revoke"}
 				if sts {
 					requests = map[string]string{"create": "POST /sts/", "test": "POST /leases/lookup"}
+				}
+				pass := func(d time.Duration) {
+					mu.Lock()
+					defer mu.Unlock()
+					now = now.Add(d)
 				}
 				return providertest.IssuerFixture{
 					Issuer: &vault.Leases{Connection: connect(t, vault.Config{Address: proxy.URL, Login: vault.Token(b.Token), Now: clock}), Engine: vault.EngineAWS, Mount: mount, Role: "deploy", STS: sts, TTL: 6 * time.Hour},
@@ -42,11 +47,9 @@ func TestLeasesOfAnAWSEngine(t *testing.T) {
 					},
 					PublicFields: []string{rota.FieldExpiration, rota.FieldAccessKeyID},
 					Inject:       proxy.Inject(requests),
-					Expire: func(*testing.T) {
-						mu.Lock()
-						defer mu.Unlock()
-						now = now.Add(6*time.Hour + time.Second)
-					},
+					Expire:       func(*testing.T) { pass(6*time.Hour + time.Second) },
+					Pass:         func(_ *testing.T, d time.Duration) { pass(d) }, RenewFor: time.Hour,
+					UnknownID: mount + "/creds/deploy/none",
 				}
 			})
 		})

@@ -68,7 +68,7 @@ func histograms(name, help string, labels ...string) *prometheus.HistogramVec {
 }
 
 var steps = []rota.Step{
-	rotation.StepObserve, rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepPromote, rota.StepDeliver, rota.StepReload, rota.StepDeactivate, rota.StepDelete, rota.StepRollback,
+	rotation.StepObserve, rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepPromote, rota.StepDeliver, rota.StepReload, rota.StepDeactivate, rota.StepDelete, rota.StepRenew, rota.StepRollback,
 }
 
 // An outcome that isn't ok is the class of the error, or one of these:

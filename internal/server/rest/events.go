@@ -106,7 +106,7 @@ func maySee(c access.Caller, e rotation.Entry) bool {
 		return true
 	}
 	switch rota.Step(e.Step) {
-	case rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepPromote, rota.StepDeliver, rota.StepReload, rota.StepDeactivate, rota.StepDelete, rota.StepRollback, "adopt", "done":
+	case rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepPromote, rota.StepDeliver, rota.StepReload, rota.StepDeactivate, rota.StepDelete, rota.StepRenew, rota.StepRollback, "adopt", "done":
 		return e.Outcome != rotation.OutcomeDenied && c.Allows(access.List, e.Secret)
 	}
 	return false

@@ -12,6 +12,7 @@ type dynamicRole struct{ first, most time.Duration } // default_ttl and max_ttl
 type lease struct {
 	token     string // that it was made with
 	made, end time.Time
+	first     time.Duration // what a renewal without an increment extends it by
 	most      time.Duration
 	renewable bool
 	values    map[string]string
@@ -62,7 +63,7 @@ func (s *Server) newLease(r request, path string, role dynamicRole, ttl time.Dur
 	}
 	ttl = min(ttl, role.most)
 	id := path + "/" + strings.TrimSuffix(s.next("lease"), "-canary")
-	s.leases[id] = &lease{token: r.token, made: s.now(), end: s.now().Add(ttl), most: role.most, renewable: renewable, values: values}
+	s.leases[id] = &lease{token: r.token, made: s.now(), end: s.now().Add(ttl), first: role.first, most: role.most, renewable: renewable, values: values}
 	return reply{200, map[string]any{"lease_id": id, "lease_duration": seconds(ttl), "renewable": renewable, "data": values}}
 }
 
@@ -92,6 +93,9 @@ func (s *Server) sysLeases(what string, r request) reply {
 			return refuse(400, "lease is not renewable")
 		}
 		increment := duration(r.body["increment"])
+		if increment == 0 {
+			increment = l.first
+		}
 		l.end = s.now().Add(min(increment, l.made.Add(l.most).Sub(s.now())))
 		return reply{200, map[string]any{"lease_id": id, "lease_duration": seconds(l.end.Sub(s.now())), "renewable": true}}
 	}

@@ -30,7 +30,7 @@ func otherLease(c rota.Credential) rota.Credential {
 	return rota.NewCredential(fields)
 }
 
-var leaseRequests = map[string]string{"create": "GET /creds/", "test": "POST /leases/lookup", "delete": "POST /leases/revoke"}
+var leaseRequests = map[string]string{"create": "GET /creds/", "test": "POST /leases/lookup", "renew": "POST /leases/renew", "delete": "POST /leases/revoke"}
 
 func suiteLeases(t *testing.T, b Backend) {
 	mount := b.engine(t)
@@ -46,6 +46,7 @@ func suiteLeases(t *testing.T, b Backend) {
 		}
 		return c
 	}
+	seconds := func(n float64) time.Duration { return time.Duration(n) * time.Second }
 	ttlOf := func(t *testing.T, c rota.Credential) float64 {
 		t.Helper()
 		ttl, _ := b.Do(t, http.MethodPost, "sys/leases/lookup", map[string]any{"lease_id": c.Field(vault.FieldLeaseID)})["ttl"].(float64)
@@ -55,17 +56,41 @@ func suiteLeases(t *testing.T, b Backend) {
 		l, proxy := issuer(t, 12*time.Hour)
 		return providertest.IssuerFixture{Issuer: l, UnknownID: mount + "/creds/nobody/none", Wrong: otherLease, PublicFields: []string{rota.FieldUsername, rota.FieldExpiration}, Inject: proxy.Inject(leaseRequests)}
 	})
-	t.Run("a lease is renewed for as long as ttl says, once it's made", func(t *testing.T) {
-		for _, ttl := range []time.Duration{30 * time.Minute, time.Hour, 24 * time.Hour} {
-			l, _ := issuer(t, ttl)
+	t.Run("a lease lasts for the role's default_ttl, and is renewed for that or for as long as it's meant to", func(t *testing.T) {
+		for _, test := range []struct{ ttl, renewFor, want time.Duration }{
+			{24 * time.Hour, 0, time.Hour}, {24 * time.Hour, 3 * time.Hour, 3 * time.Hour}, {30 * time.Minute, 0, 30 * time.Minute}, {time.Hour, 3 * time.Hour, time.Hour},
+		} {
+			l, _ := issuer(t, test.ttl)
+			l.RenewFor = test.renewFor
 			c := create(t, l)
-			if got := ttlOf(t, c); got > ttl.Seconds()+1 || got < ttl.Seconds()-60 {
-				t.Errorf("the lease lasts %v s, want %s", got, ttl)
+			near := func(what string, got, want time.Duration) {
+				t.Helper()
+				if off := got - want; off > 10*time.Second || off < -60*time.Second {
+					t.Errorf("ttl %s, renew_for %s: %s %s, want %s", test.ttl, test.renewFor, what, got, want)
+				}
 			}
-			if off := time.Until(c.ExpiresAt()) - ttl; off > 10*time.Second || off < -60*time.Second {
-				t.Errorf("the credential says that it ends at %s, want %s from now", c.ExpiresAt(), ttl)
+			near("a new lease lasts", seconds(ttlOf(t, c)), time.Hour)
+			near("the credential is meant to last", time.Until(c.ExpiresAt()), test.ttl)
+			until, err := l.Renew(t.Context(), rota.RenewRequest{CredentialID: l.CredentialID(c), Until: c.ExpiresAt()})
+			if err != nil {
+				t.Fatal(err)
 			}
+			near("renewed, it lasts", seconds(ttlOf(t, c)), test.want)
+			near("the renewal says", time.Until(until), test.want)
 			b.logsIn(t, c, true)
+		}
+	})
+	t.Run("a role's max_ttl ends the renewals", func(t *testing.T) {
+		l, _ := issuer(t, 48*time.Hour)
+		l.RenewFor = 30 * time.Hour
+		c := create(t, l)
+		until, err := l.Renew(t.Context(), rota.RenewRequest{CredentialID: l.CredentialID(c), Until: c.ExpiresAt()})
+		if left := time.Until(until); err != nil || left > 24*time.Hour || left < 24*time.Hour-time.Minute {
+			t.Errorf("it ends in %s (%v)", left, err)
+		}
+		findings := l.Preflight(t.Context())
+		if last := findings[len(findings)-1]; last.OK || !strings.Contains(last.Detail, "allows 1d at most, and ttl is 2d") || last.Remedies[0].Text != "ttl: 1d" {
+			t.Errorf("preflight says %+v", last)
 		}
 	})
 	t.Run("revoking ends one and leaves the other", func(t *testing.T) {
@@ -79,26 +104,14 @@ func suiteLeases(t *testing.T, b Backend) {
 		b.logsIn(t, one, false)
 		b.logsIn(t, two, true)
 	})
-	t.Run("a role that doesn't allow as long leaves nothing behind", func(t *testing.T) {
-		l, _ := issuer(t, 48*time.Hour)
-		_, err := l.Create(t.Context(), rota.CreateRequest{})
-		Wrong(t, err, rota.ClassStop, "allows 1d at most", "ttl is 2d")
-		if remedies := rota.RemediesOf(err); remedies[0].Key != "ttl" || remedies[0].Text != "ttl: 1d" {
-			t.Errorf("remedies %v", remedies)
-		}
-		b.noLease(t, mount+"/creds/"+l.Role)
-		findings := l.Preflight(t.Context())
-		if last := findings[len(findings)-1]; last.OK || !strings.Contains(last.Detail, "allows 1d at most") {
-			t.Errorf("preflight says %+v", last)
-		}
-	})
-	t.Run("a lease that can't be renewed is revoked", func(t *testing.T) {
+	t.Run("a lease that can't be renewed says when it ends", func(t *testing.T) {
 		l, proxy := issuer(t, 12*time.Hour)
+		c := create(t, l)
 		proxy.Next(http.MethodPost, "/leases/renew", providertest.FailBefore)
-		if c, err := l.Create(t.Context(), rota.CreateRequest{}); err == nil || !c.IsZero() {
-			t.Error("the renewal didn't fail")
+		until, err := l.Renew(t.Context(), rota.RenewRequest{CredentialID: l.CredentialID(c), Until: c.ExpiresAt()})
+		if left := time.Until(until); err == nil || left > time.Hour || left < 59*time.Minute {
+			t.Errorf("it ends in %s (%v)", left, err)
 		}
-		b.noLease(t, mount+"/creds/"+l.Role)
 	})
 	t.Run("a lost answer leaves a lease that ends with the role's default_ttl", func(t *testing.T) {
 		l, proxy := issuer(t, 12*time.Hour)
@@ -146,6 +159,9 @@ func suiteLeases(t *testing.T, b Backend) {
 			}
 		}
 		if err := l.Test(t.Context(), rota.TestRequest{Credential: c}); err != nil {
+			t.Error(err)
+		}
+		if _, err := l.Renew(t.Context(), rota.RenewRequest{CredentialID: l.CredentialID(c), Until: c.ExpiresAt()}); err != nil {
 			t.Error(err)
 		}
 		if err := l.Delete(t.Context(), rota.RetireRequest{CredentialID: l.CredentialID(c)}); err != nil {
