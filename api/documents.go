@@ -150,12 +150,14 @@ type StatusSecretDoc struct {
 	Reason string      `json:"reason,omitempty"`
 	// Remedies are what a person can do about a hold or failure, the recommended
 	// one first.
-	Remedies         []rota.Remedy     `json:"remedies,omitempty"`
-	Credential       string            `json:"credential,omitempty"`
-	Version          string            `json:"version,omitempty"`
-	IssuedAt         time.Time         `json:"issued_at,omitzero"`
-	AgeSeconds       int64             `json:"age_seconds,omitempty"`
-	ExpiresAt        time.Time         `json:"expires_at,omitzero"` // when the credential ends by itself
+	Remedies   []rota.Remedy `json:"remedies,omitempty"`
+	Credential string        `json:"credential,omitempty"`
+	Version    string        `json:"version,omitempty"`
+	IssuedAt   time.Time     `json:"issued_at,omitzero"`
+	AgeSeconds int64         `json:"age_seconds,omitempty"`
+	ExpiresAt  time.Time     `json:"expires_at,omitzero"` // when the credential ends by itself
+	// RenewAt is when it or the previous one is renewed, so that it doesn't end before.
+	RenewAt          time.Time         `json:"renew_at,omitzero"`
 	Previous         string            `json:"previous,omitempty"`
 	PreviousInactive bool              `json:"previous_inactive,omitempty"`
 	Next             rota.Step         `json:"next,omitempty"`

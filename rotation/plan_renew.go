@@ -66,6 +66,23 @@ func (v *view) isPending(version string) bool {
 	return v.hasPending && version == v.pending.ID && !v.pending.Has(rota.LabelCurrent)
 }
 
+// NextRenewal returns when a credential in use is renewed next, so that it doesn't end
+// before, or false if none has to be. Projections leave renewals out.
+func NextRenewal(st State, p Policy, now time.Time) (Planned, bool) {
+	v := newView(st, p, now)
+	version, due := v.nextRenewal()
+	if due.IsZero() {
+		return Planned{}, false
+	}
+	r := v.Progress.Versions[version.ID].Renewed
+	at := maxTime(now, maxTime(due, r.RetryAt))
+	d, _ := v.do(rota.StepRenew, version, due, "it ends soon unless it's renewed, time and again as long as it's in use")
+	if !r.Until.IsZero() {
+		d.Reason = "it ends at " + stamp(r.Until) + " unless it's renewed, time and again as long as it's in use"
+	}
+	return Planned{At: at, Decision: d}, true
+}
+
 // renewalFails holds while a renewal that failed waits for the next try.
 func (v *view) renewalFails(at time.Time) (Decision, bool) {
 	for _, version := range v.alive() {

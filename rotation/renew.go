@@ -68,6 +68,16 @@ func (r Renewed) ending(at, until time.Time) Renewed {
 	return r
 }
 
+// failsToRenew reports whether a renewal has failed that's to be tried again.
+func (p Progress) failsToRenew() bool {
+	for _, vp := range p.Versions {
+		if r := vp.Renewed; r.Attempts > 0 && !r.Last {
+			return true
+		}
+	}
+	return false
+}
+
 // notRenewed notes that a renewal failed, and passes the error on. It isn't the failure
 // of a rotation's step: that's counted and retried apart from it.
 func (t *turn) notRenewed(d Decision, err error) error {

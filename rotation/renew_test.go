@@ -227,9 +227,8 @@ func TestALeaseThatEndedIsReplacedAtOnce(t *testing.T) {
 			l.lives(t, time.Hour)
 			end(l)
 			l.now = l.now.Add(20 * time.Minute)
-			_, err := l.try(t)
-			if err == nil || !errors.Is(err, rota.ErrNotFound) {
-				t.Errorf("the turn says %v", err)
+			if _, err := l.try(t); err != nil {
+				t.Errorf("the turn that replaced it says %v", err)
 			}
 			if c := l.current(t); !l.keys.Login(c) || c.Equal(l.given[0]) {
 				t.Error("the current one is dead, or the old one")
@@ -360,6 +359,9 @@ func TestAProjectionLeavesRenewalsOut(t *testing.T) {
 	st, _, err := l.rotator.Observe(context.Background(), l.secret)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if next, renews := rotation.NextRenewal(st, l.secret.Policy, l.now); !renews || next.At.Sub(l.now) != 20*time.Minute || next.Decision.Step != rota.StepRenew {
+		t.Errorf("the next renewal is %+v", next)
 	}
 	for p := range rotation.Project(st, l.secret.Policy, l.now, l.now.Add(20*rota.Day)) {
 		if p.Decision.Step == rota.StepRenew || p.Decision.Hold != rotation.HoldNone {

@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
@@ -128,10 +127,13 @@ func (t *turn) plan() Decision {
 func (t *turn) advance(ctx context.Context) error {
 	err := t.act(ctx)
 	t.conclude(err)
-	if t.unrenewed != nil && err != nil {
-		return errors.Join(err, t.unrenewed)
+	switch {
+	case t.unrenewed == nil || !t.ledger.progress.failsToRenew():
+		return err // those that ended are replaced
+	case err == nil:
+		return t.unrenewed
 	}
-	return cmp.Or(err, t.unrenewed)
+	return errors.Join(err, t.unrenewed)
 }
 
 // lookAgain plans once without acting, so that the status is accurate.

@@ -68,6 +68,9 @@ func (a *app) printStatus(doc api.StatusDoc) {
 		if left := s.ExpiresAt.Sub(doc.At); !s.ExpiresAt.IsZero() {
 			age += ", ends in " + minutes(left)
 		}
+		if !s.RenewAt.IsZero() {
+			age += ", renewed " + soon(s.RenewAt.Sub(doc.At))
+		}
 		previous := s.Previous
 		if s.PreviousInactive {
 			previous += " (inactive)"
@@ -93,6 +96,14 @@ func (a *app) printStatus(doc api.StatusDoc) {
 		a.printf("")
 		a.printf("known from earlier, but no longer in rota.yaml: %s", strings.Join(doc.Unknown, ", "))
 	}
+}
+
+// soon is when something happens, "now" if it's due.
+func soon(left time.Duration) string {
+	if left <= 0 {
+		return "now"
+	}
+	return "in " + minutes(left)
 }
 
 // minutes is a duration without seconds.

@@ -146,6 +146,7 @@ var begins = map[string][]string{
 	"UpdateSecretVersionStage": {"promote", "deliver", "reload", "deactivate", "delete", "rollback", "adopt"},
 
 	"create":     {"create"},
+	"renew":      {"renew"},
 	"set":        {"set", "rollback"},
 	"setSecret":  {"set", "rollback", "delete"},
 	"deactivate": {"deactivate"},

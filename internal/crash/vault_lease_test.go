@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/vault"
@@ -21,16 +20,22 @@ func TestLeasesThroughEveryFault(t *testing.T) {
 	t.Parallel()
 	matrix(t, "Vault leases", 8, life{name: "a lease", kinds: leaseKinds, build: inOwnStore(leases), steps: []step{
 		{name: "day 0", done: isIssued},
-		{name: "day 90", after: 90 * rota.Day, done: isRotated},
+		{name: "day 25, renewed", after: 25 * rota.Day, done: isIssued},
+		{name: "day 50, renewed", after: 25 * rota.Day, done: isIssued},
+		{name: "day 75, renewed", after: 25 * rota.Day, done: isIssued},
+		{name: "day 90", after: 15 * rota.Day, done: isRotated},
 		{name: "day 101, deleted by a person", after: 11 * rota.Day, ask: deletePrevious, done: isDeleted},
-		{name: "day 180", after: 79 * rota.Day, done: isRotated},
-		{name: "day 230, the previous one has ended", after: 50 * rota.Day, done: isDeleted},
+		{name: "day 130, renewed", after: 29 * rota.Day, done: isIssued},
+		{name: "day 160, renewed", after: 30 * rota.Day, done: isIssued},
+		{name: "day 180", after: 20 * rota.Day, done: isRotated},
+		{name: "day 205, both renewed", after: 25 * rota.Day, done: isIssued},
+		{name: "day 230, the previous one has ended", after: 25 * rota.Day, done: isDeleted},
 	}})
 }
 
-// leaseKinds are staticKinds, and all that may happen to a revocation.
+// leaseKinds are staticKinds, and all that may happen to a revocation or a renewal.
 func leaseKinds(c call) []kind {
-	if c.op == "revoke" {
+	if c.op == "revoke" || c.op == "renew" {
 		return []kind{failsBefore, downBefore, replyLost, lostDown, dies, repeated}
 	}
 	return staticKinds(c)
@@ -41,7 +46,7 @@ func leaseKinds(c call) []kind {
 func leases(_ testing.TB, s *scene) fixture {
 	server := vaulttest.New()
 	server.SetNow(s.w.clock)
-	server.AddDynamicRole("database", "orders", time.Hour, 2*leaseTTL)
+	server.AddDynamicRole("database", "orders", 60*rota.Day, 2*leaseTTL)
 	server.AddDynamicRole("database", "reports", 100*leaseTTL, 100*leaseTTL)
 	server.AddLease("database", "reports")
 	front := s.w.before(server.Config.Handler, "vault", leaseOp)
@@ -92,6 +97,8 @@ func leaseOp(r *http.Request) string {
 		return "create"
 	case strings.HasSuffix(r.URL.Path, "/leases/lookup"):
 		return "test"
+	case strings.HasSuffix(r.URL.Path, "/leases/renew"):
+		return "renew"
 	case strings.HasSuffix(r.URL.Path, "/leases/revoke"):
 		return "revoke" // a credential that can't be used, too
 	}

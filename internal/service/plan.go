@@ -68,6 +68,13 @@ func stepsAhead(state rotation.State, policy rotation.Policy, decision rotation.
 	if len(out) == 0 {
 		out = append(out, rotation.Planned{At: decision.At, Decision: decision})
 	}
+	if next, renews := rotation.NextRenewal(state, policy, now); renews && (doc.Until.IsZero() || !next.At.After(doc.Until)) {
+		at := slices.IndexFunc(out, func(p rotation.Planned) bool { return p.At.IsZero() || p.At.After(next.At) })
+		if at < 0 {
+			at = len(out)
+		}
+		out = slices.Insert(out, at, next)
+	}
 	return out
 }
 

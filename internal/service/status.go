@@ -138,7 +138,7 @@ func statusOf(name string, s secretState, p rotation.Policy, now time.Time) api.
 	s.Name = name
 	st := s.Status
 	doc := api.StatusSecretDoc{
-		Secret: name, Credential: st.Credential, Version: st.Version, IssuedAt: st.IssuedAt, ExpiresAt: st.ExpiresAt,
+		Secret: name, Credential: st.Credential, Version: st.Version, IssuedAt: st.IssuedAt, ExpiresAt: st.ExpiresAt, RenewAt: st.RenewAt,
 		Previous: st.PreviousID, PreviousInactive: st.PreviousOff, Next: st.Next, NextAt: st.DueAt, Hold: st.Hold,
 		LookedAt: st.LookedAt, BegunAt: st.BegunAt, Worker: s.Holder,
 	}

@@ -141,7 +141,7 @@ func (s *subject) excused(c *consumer) bool {
 		return true
 	}
 	if s.traits.Lifetime > 0 {
-		return s.outlived(c)
+		return s.outlived(c) || s.lapsed(c)
 	}
 	if id := s.issuer.CredentialID(c.credential); s.ended(id) {
 		return !s.calmBefore(id)

@@ -19,7 +19,8 @@ import (
 //   - kept: the issuer shows the credential in force. One that was replaced outside is
 //     taken over within a day, and no other is made (rules 3 and 13).
 //   - temp, if it's revocable: a credential that hasn't expired is revoked only if it
-//     was given up, or if a person asks (rule 4).
+//     was given up, or if a person asks (rule 4). Half of these end soon unless they're
+//     renewed: see leases.go.
 //   - hashed: the list names what this process has seen. A restart changes nothing about
 //     what's whose (rules 3 and 4).
 
@@ -39,7 +40,11 @@ func (s *subject) rareIssuer(o memory.Options, refused int) {
 		s.hashed, s.tokens = memory.NewHashed("app", memory.RolesOptions{Options: o, RefusedLogins: refused, Accept: s.accept}), true
 		s.issuer = unseen{s.hashed}
 	default:
-		s.temp = memory.NewSessions(memory.SessionsOptions{Options: o, RefusedLogins: refused, Revocable: true, Lifetime: s.during(12*time.Hour, 5*rota.Day)})
+		options := memory.SessionsOptions{Options: o, RefusedLogins: refused, Revocable: true, Lifetime: s.during(12*time.Hour, 5*rota.Day)}
+		if s.w.options.Seed/2%2 == 0 {
+			s.lease(&options)
+		}
+		s.temp = memory.NewSessions(options)
 		s.issuer = s.temp
 	}
 }

@@ -43,6 +43,15 @@ func kindMutants() []Mutant {
 		{"a shown value made again", 3, "what was replaced outside is replaced by another one", func(h *hooks) {
 			h.kept = func(i tellingIssuer) rota.Issuer { return overwriting{i} }
 		}},
+		{"nothing is renewed", 1, "leases are left to end, and then replaced",
+			believing(func(st *rotation.State, _ *rotation.Policy, _ time.Time) { st.Traits.Renewable = false })},
+		{"a lease left to end", 1, "the previous lease isn't renewed while consumers may have it",
+			believing(func(st *rotation.State, _ *rotation.Policy, _ time.Time) {
+				previous, _ := rota.Find(st.Contents.Versions, rota.LabelPrevious)
+				vp := st.Progress.Versions[previous.ID]
+				vp.Renewed.Last = true
+				st.Progress.Versions[previous.ID] = vp
+			})},
 		{"a restart forgets the names", 15, "names that another process knew are taken for strangers'", func(h *hooks) {
 			h.hashed = func(i hashedIssuer) rota.Issuer { return trusting{i} }
 		}},

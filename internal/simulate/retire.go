@@ -259,7 +259,7 @@ func (s *subject) checkMadeOnce(k *worker) {
 // checkDue checks rule 7: nothing is created early, unless somebody revoked a credential
 // that would have expired later.
 func (s *subject) checkDue(k *worker) {
-	if s.temp != nil && !s.active(s.idOf(rota.LabelCurrent)) {
+	if s.temp != nil && (!s.active(s.idOf(rota.LabelCurrent)) || s.endsUnrenewed()) {
 		return
 	}
 	due, ok := s.policedAt()

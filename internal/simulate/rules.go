@@ -170,6 +170,7 @@ func (s *subject) follow(e memory.Effect) {
 	}
 	s.followServed()
 	s.followEnds()
+	s.followLeases()
 }
 
 // followServed notes that everyone has a version again that has been served
@@ -261,6 +262,8 @@ func auditOf(e memory.Effect) (steps []string, object string) {
 		return []string{"deactivate"}, ""
 	case "issuer.delete":
 		return []string{"delete"}, ""
+	case "issuer.renew":
+		return []string{"renew"}, ""
 	case "issuer.reactivate":
 		return []string{"rollback"}, ""
 	case "store.put":
@@ -306,6 +309,9 @@ func (s *subject) checkText(what, text string) {
 // checkTries checks rule 9: nothing is retried forever.
 func (s *subject) checkTries(d rotation.Decision, err error) {
 	t := &s.truth
+	if d.Step == rota.StepRenew {
+		return // it's tried until the credential has ended
+	}
 	if d.Step != t.failStep || d.Version != t.failVersion {
 		t.failStep, t.failVersion, t.fails = d.Step, d.Version, 0
 	}
@@ -345,7 +351,7 @@ func (s *subject) checkTurn(k *worker, res rotation.Result, err error) {
 	}
 	p := s.truth.progress
 	abandoned := k.hasBegun("", "rollback") && p.Rollback == nil && p.Trouble == rota.EventFailed // nothing's left to be tried again
-	if k.begun != nil && p.Failure == nil && p.Rejections == 0 && !abandoned {
+	if k.begun != nil && p.Failure == nil && p.Rejections == 0 && !abandoned && !failsToRenew(p) {
 		s.violate(9, "a failure was not remembered: %s", text)
 	}
 }

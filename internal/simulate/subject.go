@@ -38,6 +38,7 @@ type subject struct {
 	pass    *memory.Password
 	alt     *memory.Alternating
 	temp    *memory.Sessions
+	leases  *leases // the sessions end unless they're renewed; nil if they don't
 	only    *memory.Replacing
 	kept    *memory.Keeping
 	hashed  *memory.Hashed

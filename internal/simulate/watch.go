@@ -34,6 +34,8 @@ func (s *subject) watched() rota.Issuer {
 		return s.w.hooks.wrapKeys(&watchedKeys{watchedPlain{s, s.keys}, s.keys})
 	case s.alt != nil:
 		return s.w.hooks.wrapKeys(&watchedKeys{watchedPlain{s, s.alt}, s.alt})
+	case s.leases != nil:
+		return &watchedLeases{watchedPlain{s, s.temp}, s.temp}
 	case s.temp != nil:
 		return &watchedPlain{s, s.temp}
 	}

@@ -107,6 +107,7 @@ func (s *Sessions) Renew(ctx context.Context, r rota.RenewRequest) (time.Time, e
 		k := s.keys[i]
 		k.until = s.extended(k, s.opts.Now(), r.Until, r.Final)
 		until = k.until
+		s.made = append(s.made, k.id)
 		return nil
 	})
 	if err == nil || errors.Is(err, rota.ErrNotFound) {
@@ -196,14 +197,18 @@ func (s *Sessions) Login(c rota.Credential) bool {
 	return s.login(c)
 }
 
-// Keys returns the keys that haven't expired.
+// Keys returns the keys that haven't expired. They end at ExpiresAt unless they're renewed.
 func (s *Sessions) Keys() []rota.Issued {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var list []rota.Issued
 	s.keys = s.living()
 	for _, k := range s.keys {
-		list = append(list, rota.Issued{ID: k.id, Active: true, CreatedAt: k.created, ExpiresAt: k.ends})
+		end := k.ends
+		if !k.until.IsZero() {
+			end = k.until
+		}
+		list = append(list, rota.Issued{ID: k.id, Active: true, CreatedAt: k.created, ExpiresAt: end})
 	}
 	return list
 }
