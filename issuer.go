@@ -39,7 +39,8 @@ type Issuer interface {
 	Test(ctx context.Context, r TestRequest) error
 
 	// Delete removes a credential for good. Deleting one that's already gone
-	// isn't an error. Deleting one that's still active is [ErrConflict] if the
+	// isn't an error, so [ErrNotFound] is about something else, such as the account,
+	// and the credential counts as still there. Deleting one that's still active is [ErrConflict] if the
 	// issuer implements [Deactivator] and distinguishes active from inactive.
 	Delete(ctx context.Context, r RetireRequest) error
 }

@@ -53,8 +53,10 @@ func (t *turn) deactivate(ctx context.Context, d Decision) error {
 	return t.change(ctx, d, deactivated, moveChange(rota.LabelDeactivated, marked, previous.ID))
 }
 
-// retireAtIssuer makes the call that deactivates or deletes a credential. One
-// that isn't there anymore is no error.
+// retireAtIssuer makes the call that deactivates or deletes a credential. One that isn't
+// there anymore is deactivated. To delete one is no error for the issuer, so what it
+// doesn't find then is something else, such as the account, and the credential may still
+// be valid.
 func (t *turn) retireAtIssuer(ctx context.Context, d Decision, f func(context.Context, rota.RetireRequest) error) error {
 	current, err := t.inUse(ctx, t.seen.holder(rota.LabelCurrent))
 	if err == nil {
@@ -62,7 +64,7 @@ func (t *turn) retireAtIssuer(ctx context.Context, d Decision, f func(context.Co
 			return f(ctx, rota.RetireRequest{CredentialID: d.Credential, Current: current})
 		})
 	}
-	if err == nil || errors.Is(err, rota.ErrNotFound) {
+	if err == nil || d.Step == rota.StepDeactivate && errors.Is(err, rota.ErrNotFound) {
 		return nil
 	}
 	err = fmt.Errorf("%s %s: %w", d.Step, d.Credential, err)

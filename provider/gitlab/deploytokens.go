@@ -161,10 +161,17 @@ func (d *DeployTokens) Delete(ctx context.Context, r rota.RetireRequest) error {
 	if now, err := d.get(ctx, id); err == nil && !now.Revoked && !now.Expired && !d.isNamed(now.Name) {
 		return d.Connection.refuse(op, "set name back to what the token is called, or delete it at GitLab once nobody uses it", fmt.Errorf("token %d is called %q", id, provider.Said(now.Name)))
 	}
-	if err := d.remove(ctx, id); provider.StatusOf(err) != 404 {
-		return err
+	removed := d.remove(ctx, id)
+	if provider.StatusOf(removed) != 404 {
+		return removed
 	}
-	return nil // gone already, as it should be
+	list, err := d.list(ctx) // the project may be what can't be seen: the list knows
+	for _, x := range list {
+		if x.ID == id {
+			return removed
+		}
+	}
+	return err // nil: gone already, as it should be
 }
 
 // List implements [rota.Lister]: the valid tokens of that name.

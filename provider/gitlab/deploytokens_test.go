@@ -207,3 +207,18 @@ func TestADeployTokenOfAnotherNameIsNotDeleted(t *testing.T) {
 		}
 	}
 }
+
+func TestADeployTokenInAProjectThatCantBeSeenIsNotTakenForGone(t *testing.T) {
+	const place = "project shop/api"
+	server, connection := start(t)
+	issuer := deployers[place]
+	issuer.Connection = connection
+	c, err := issuer.Create(t.Context(), rota.CreateRequest{Version: version})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer.Owner = "shop/moved"
+	if err := issuer.Delete(t.Context(), rota.RetireRequest{CredentialID: issuer.CredentialID(c)}); err == nil || len(server.DeployTokens(place)) != 1 {
+		t.Errorf("the token is still there, and deleting it says %v", err)
+	}
+}

@@ -201,8 +201,14 @@ func (t *Tokens) Delete(ctx context.Context, r rota.RetireRequest) error {
 		return t.Connection.refuse("revoke "+t.what(), "set name back to "+now.name+", or revoke the token at GitLab once nobody uses it", fmt.Errorf("token %d has another name", id))
 	}
 	err = t.revoke(ctx, id)
-	if provider.StatusOf(err) == 404 {
-		return nil // gone already, as it should be
+	if provider.StatusOf(err) == 404 { // or its project can't be seen: the list knows
+		list, listErr := t.list(ctx)
+		for _, x := range list {
+			if x.id == id {
+				return err
+			}
+		}
+		return listErr // nil: gone already, as it should be
 	}
 	if provider.StatusOf(err) == 400 {
 		if now, getErr := t.get(ctx, id); getErr == nil && !now.active {

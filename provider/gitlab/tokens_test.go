@@ -198,3 +198,25 @@ func TestATokenOfAnotherNameIsNotEnded(t *testing.T) {
 		}
 	}
 }
+
+// A project that was moved, or that Rota's token may not see any more, is answered like a
+// token that's gone.
+func TestATokenInAProjectThatCantBeSeenIsNotTakenForGone(t *testing.T) {
+	for name, kind := range issuers {
+		if kind.Kind != gitlab.ProjectToken && kind.Kind != gitlab.TriggerToken {
+			continue
+		}
+		server, connection := start(t)
+		issuer := kind.Tokens
+		issuer.Connection = connection
+		c, err := issuer.Create(t.Context(), rota.CreateRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		moved := issuer
+		moved.Owner = "shop/moved"
+		if err := moved.Delete(t.Context(), rota.RetireRequest{CredentialID: issuer.CredentialID(c)}); err == nil || !server.Accepts(c.Field(gitlab.FieldToken)) {
+			t.Errorf("%s: the token still works, and deleting it says %v", name, err)
+		}
+	}
+}
