@@ -57,7 +57,7 @@ func newBasis(v *view, d Decision) basis {
 // done or isn't due any more, so that the failure is over.
 func (v *view) overtakesFailure(d Decision) bool {
 	f := v.Progress.stepFailure()
-	if f == nil || d.Step == f.Step {
+	if f == nil || d.Step == f.Step || d.Step == rota.StepRenew { // which says nothing about what's due otherwise
 		return false
 	}
 	var over, early bool

@@ -203,6 +203,29 @@ func TestARenewalThatFailsIsReportedAndKeepsNothingWaiting(t *testing.T) {
 	}
 }
 
+// A renewal in between doesn't begin the count of another step's failures anew.
+func TestARenewalForgetsNoFailure(t *testing.T) {
+	l := newKeptAlive(t)
+	l.lives(t, time.Hour)
+	l.lives(t, 3*rota.Day)
+	l.advance(t, rotation.Options{Force: rota.StepCreate})
+	l.lives(t, 2*rota.Day-time.Hour)
+	l.always("store.move", memory.Fault{Before: errAway})
+	before := 0
+	for end := l.now.Add(4 * rota.Day); l.now.Before(end) && before < 20; l.now = l.progress(t).NextAt {
+		l.try(t)
+		if f := l.progress(t).Failure; f != nil && f.Step == rota.StepDelete {
+			if f.Attempts < before {
+				t.Fatalf("after %d failures, the next is number %d", before, f.Attempts)
+			}
+			before = f.Attempts
+		}
+	}
+	if before < 3 {
+		t.Errorf("it failed %d times", before)
+	}
+}
+
 // entry is the detail of the last entry of a step with an outcome.
 func (l *keptAlive) entry(t *testing.T, step string, o rotation.Outcome) string {
 	t.Helper()
