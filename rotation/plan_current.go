@@ -127,6 +127,9 @@ func (v *view) holdLocked(c rota.Issued, next rota.Step) (Decision, bool) {
 // if a person asked for a rotation: where there's no overlap, the new credential is
 // the same account's.
 func guardLocked(v *view, d Decision) (Decision, bool) {
+	if v.setsAgain(d) {
+		return v.lockedMeanwhile(d.Step)
+	}
 	if v.Traits.Overlap() || !v.hasCurrent || d.Step != rota.StepCreate && d.Step != rota.StepSet {
 		return Decision{}, false
 	}
@@ -137,6 +140,35 @@ func guardLocked(v *view, d Decision) (Decision, bool) {
 		return v.holdLocked(c, d.Step)
 	}
 	return Decision{}, false
+}
+
+// setsAgain reports whether a step sets the new credential of a pair again, or tests it
+// again: somebody may have locked its account since it was set first, and setting it would
+// undo that.
+func (v *view) setsAgain(d Decision) bool {
+	vp := v.Progress.Versions[v.pending.ID]
+	begun := v.hasPending && d.Version == v.pending.ID && !vp.SetBegunAt.IsZero() && vp.Rejected == ""
+	f := v.Progress.stepFailure()
+	again := d.Step == rota.StepSet || d.Step == rota.StepTest && f != nil && f.Step == rota.StepTest
+	return begun && again && v.Lists && v.Traits.Overlap() && !v.Traits.IssuerChooses && v.pending.CredentialID != v.current.CredentialID
+}
+
+// lockedMeanwhile holds a step that sets or tests the new credential while somebody's lock
+// is on its account.
+func (v *view) lockedMeanwhile(next rota.Step) (Decision, bool) {
+	if v.unlisted() {
+		return observe, true
+	}
+	c, there := v.issued(v.pending.CredentialID)
+	if !there || c.Active && c.Unlock == "" {
+		return Decision{}, false
+	}
+	remedies := []rota.Remedy{v.reactivate(c.ID)}
+	if c.Unlock != "" {
+		remedies = []rota.Remedy{unlock(c)}
+	}
+	return v.hold(HoldNotAtIssuer, next, v.pending.CreatedAt, v.now.Add(10*time.Minute), remedies,
+		"somebody locked %s at the issuer after its new password was set, and Rota doesn't unlock it", c.ID)
 }
 
 // ruleRollback finishes a rollback that has begun. If the credential that it went

@@ -246,6 +246,7 @@ func (t *turn) promote(ctx context.Context, d Decision) error {
 		promoted := func() {
 			if moves {
 				t.ledger.promoted(d.Version, current.ID, hadCurrent)
+				t.seen.invalidateList() // it lacks the use of what was current
 			}
 		}
 		if err := t.change(ctx, d, promoted, changes...); err != nil {

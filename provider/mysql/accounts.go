@@ -96,8 +96,9 @@ var errLocked = errors.New("the account is locked, so nobody can log in")
 
 func unlock(one account) string { return "ALTER USER " + one.String() + " ACCOUNT UNLOCK" }
 
-// Set sets the account's password and unlocks it. The account of a pair may be locked
-// because Rota did that; a single one with a password never is.
+// Set sets the account's password and unlocks it. An account without a password is locked
+// until it gets one. The lock of one that has a password is somebody's: Rota gives the
+// account of a pair no new one before it has deleted the one before.
 func (a *accounts) Set(ctx context.Context, s rota.SetRequest) error {
 	user := a.CredentialID(s.Credential)
 	op := "set password of user " + user
@@ -106,8 +107,8 @@ func (a *accounts) Set(ctx context.Context, s rota.SetRequest) error {
 			return nil, a.stop(op, fmt.Errorf("%w: there is no such account", rota.ErrNotFound),
 				"the account's new name in rota.yaml, if it was renamed; or else CREATE USER")
 		}
-		if len(a.all) == 1 && found.Locked && !found.gone() {
-			return nil, a.stop(op, errLocked, unlock(a.all[0]))
+		if found.Locked && !found.gone() {
+			return nil, a.stop(op, errLocked, unlock(found.account))
 		}
 		method, err := a.method(op, *found, s.Credential.Field(rota.FieldPassword))
 		return []string{method + " ACCOUNT UNLOCK"}, err

@@ -181,3 +181,20 @@ func TestAnotherAccountsRefusalIsNotThePasswords(t *testing.T) {
 	wantError(t, d.Test(t.Context(), rota.TestRequest{Credential: made}), rota.ClassStop, nil, "another account takes logins", "DROP USER")
 	wantError(t, d.Test(t.Context(), rota.TestRequest{Credential: testenv.With(made, rota.FieldPassword, "wrong-one")}), rota.ClassWait, rota.ErrRefused, "Access denied")
 }
+
+// The account of a pair gets a new password again only after the one before was deleted,
+// which leaves none that could be locked by anyone but Rota.
+func TestAnAccountOfAPairThatSomebodyLockedStaysLocked(t *testing.T) {
+	s := shared.Get(t)
+	p := must(admin(t, s).Alternating(pair(t, s)))
+	made := rotate(t, p)
+	s.Exec(t, "ALTER USER "+made.Field(rota.FieldUsername)+" ACCOUNT LOCK")
+	again := rota.SetRequest{Credential: made}
+	wantError(t, p.Set(t.Context(), again), rota.ClassStop, nil, "is locked", "ACCOUNT UNLOCK")
+	s.Exec(t, "ALTER USER "+made.Field(rota.FieldUsername)+" ACCOUNT UNLOCK")
+	for range 2 {
+		if err := p.Set(t.Context(), again); err != nil {
+			t.Error(err)
+		}
+	}
+}
