@@ -25,6 +25,7 @@ func Preflight(ctx context.Context, s *Secret) []rota.Finding {
 	look("issuer", s.Issuer)
 	h := readHeld(ctx, s)
 	add("issuer", s.preflightPlaces(ctx, h)...)
+	add("issuer", s.preflightUnknown(ctx, h)...)
 	add("issuer", s.preflightExpiry(ctx, h)...)
 	add("issuer", s.preflightInForce(ctx, h)...)
 	if s.Rivals != nil {
