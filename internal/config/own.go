@@ -44,7 +44,7 @@ func (f *File) ownPaths() []provider.OwnPath {
 		}
 	}
 	if tls := f.Document.Server.TLS; tls != nil {
-		for _, t := range []Text{tls.Cert, tls.Key, tls.ClientCA} {
+		for _, t := range []Text{tls.Cert, tls.Key, tls.ClientCA, tls.ClientCRL} {
 			if path, plain := t.Literal(); plain {
 				add(t.At, path, "a file of the server's certificate")
 			}

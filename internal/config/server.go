@@ -28,6 +28,7 @@ type ServerSettings struct {
 	Listen            string
 	CertFile, KeyFile string // both or neither
 	ClientCAFile      string
+	ClientCRLFile     string
 	Proxies           []netip.Prefix
 	Region, Account   string
 	Functions         map[string]string
@@ -57,6 +58,7 @@ func (f *File) Server(ctx context.Context, env Environment) (ServerSettings, err
 	}
 	if t := d.Server.TLS; t != nil {
 		s.CertFile, s.KeyFile, s.ClientCAFile = r.Text(t.Cert), r.Text(t.Key), r.Text(t.ClientCA)
+		s.ClientCRLFile = r.Text(t.ClientCRL)
 	}
 	for _, p := range d.Server.Proxies {
 		s.Proxies = append(s.Proxies, netip.MustParsePrefix(p.Text)) // validated with the file
@@ -161,6 +163,9 @@ func (v *validator) server() {
 		if problem, hint := listenProblem(s.Listen.Text, s.TLS != nil || len(s.Proxies) > 0); problem != "" {
 			v.add(s.Listen.At, Path{"server", "listen"}, hint, "%s", problem)
 		}
+	}
+	if t := s.TLS; t != nil && t.ClientCRL.IsSet() && !t.ClientCA.IsSet() {
+		v.add(t.ClientCRL.At, Path{"server", "tls", "client_crl"}, "client_ca: ... beside it", "without a client_ca there are no client certificates to revoke")
 	}
 	for _, p := range s.Proxies {
 		if _, err := netip.ParsePrefix(p.Text); err != nil && p.Text != "" {

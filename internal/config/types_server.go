@@ -14,10 +14,11 @@ type Server struct {
 
 // ServerTLS is a certificate and its key.
 type ServerTLS struct {
-	At       Pos  `json:"-"`
-	Cert     Text `json:"cert" jsonschema:"The file with the certificate and its chain. It's reloaded when it changes."`
-	Key      Text `json:"key" jsonschema:"The file with the certificate's private key."`
-	ClientCA Text `json:"client_ca,omitzero" jsonschema:"The file with the certificate authorities whose client certificates are trusted."`
+	At        Pos  `json:"-"`
+	Cert      Text `json:"cert" jsonschema:"The file with the certificate and its chain. It's reloaded when it changes."`
+	Key       Text `json:"key" jsonschema:"The file with the certificate's private key."`
+	ClientCA  Text `json:"client_ca,omitzero" jsonschema:"The file with the certificate authorities whose client certificates are trusted."`
+	ClientCRL Text `json:"client_crl,omitzero" jsonschema:"The file with these authorities' revocation lists, in PEM. With it, no client certificate is accepted without a current list of its authority."`
 }
 
 // Endpoint is the Secrets Manager endpoint.

@@ -144,6 +144,11 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 			return nil, err
 		}
 	}
+	if d.settings.ClientCRLFile != "" {
+		if d.clientCAs.crls, err = newClientCRLs(d.settings.ClientCRLFile, o.Log, time.Now); err != nil {
+			return nil, rota.WithRemedies(err, rota.Outside("a file with a revocation list from each authority of client_ca, in PEM"))
+		}
+	}
 	if d.directory, err = access.NewCache(d.DB.Directory(), nil); err != nil {
 		return nil, err
 	}

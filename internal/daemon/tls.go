@@ -94,6 +94,7 @@ type clientCAs struct {
 	file string
 	log  *slog.Logger
 	now  func() time.Time // of certificates
+	crls *clientCRLs      // nil if no lists are configured
 
 	mu        sync.Mutex
 	checkedAt time.Time
@@ -148,11 +149,11 @@ func (c *clientCAs) get() (pool *x509.CertPool, replaced bool) {
 }
 
 // trust returns an error if none of the authorities signed a connection's
-// certificate. The handshake made sure of it, but connections outlive it, and so
-// do the sessions that they resume.
+// certificate, or one of them has revoked it. The handshake made sure of the first,
+// but connections outlive it, and so do the sessions that they resume.
 func (c *clientCAs) trust(state *tls.ConnectionState) error {
 	pool, replaced := c.get()
-	if !replaced {
+	if !replaced && c.crls == nil {
 		return nil
 	}
 	if len(state.PeerCertificates) == 0 {
@@ -162,8 +163,11 @@ func (c *clientCAs) trust(state *tls.ConnectionState) error {
 	for _, cert := range state.PeerCertificates[1:] {
 		between.AddCert(cert)
 	}
-	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
+	chains, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
 		Roots: pool, Intermediates: between, CurrentTime: c.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
-	return err
+	if err != nil || c.crls == nil {
+		return err
+	}
+	return c.crls.check(chains)
 }

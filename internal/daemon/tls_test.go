@@ -34,7 +34,7 @@ func newAuthority(t *testing.T) authority {
 	a := authority{key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "tests"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	a.cert = must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key))))
 	return a
@@ -210,5 +210,94 @@ access: {certificates: [{dns: "*.shop.internal", rules: ["list:app/*"]}]}
 		if got != c.want {
 			t.Errorf("%s: %d, %v, want %d", name, got, err, c.want)
 		}
+	}
+}
+
+// revoke writes the revocation list of an authority.
+func (a authority) revoke(t *testing.T, file string, until time.Time, pairs ...tls.Certificate) {
+	t.Helper()
+	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: until}
+	for _, p := range pairs {
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: p.Leaf.SerialNumber, RevocationTime: time.Now()})
+	}
+	der := must(x509.CreateRevocationList(rand.Reader, list, a.cert, a.key))
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestARevokedCertificateIsOutWithinSeconds(t *testing.T) {
+	ca, stranger, dir := newAuthority(t), newAuthority(t), t.TempDir()
+	_, certFile, keyFile := ca.issue(t, "rota.internal", dir)
+	caFile, crlFile := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.crl")
+	writeAuthorities(t, caFile, ca)
+	ca.revoke(t, crlFile, time.Now().Add(time.Hour))
+	said := &lines{}
+	w := start(t, "", "secrets: []\n"+fmt.Sprintf(`
+server: {tls: {cert: %s, key: %s, client_ca: %s, client_crl: %s}}
+access: {certificates: [{dns: "*.shop.internal", rules: ["list:*", "audit:*"]}]}
+`, certFile, keyFile, caFile, crlFile), func(o *daemon.Options) { o.Log = slog.New(slog.NewTextHandler(said, nil)) })
+	stolen, _, _ := ca.issue(t, "orders.shop.internal", t.TempDir())
+	kept, _, _ := ca.issue(t, "orders.shop.internal", dir)
+	url := strings.Replace(w.url, "http:", "https:", 1)
+	get := func(c *http.Client) int {
+		a, err := c.Do(must(http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/v1/secrets", http.NoBody)))
+		if err != nil {
+			return 0
+		}
+		_, _ = io.Copy(io.Discard, a.Body)
+		_ = a.Body.Close()
+		return a.StatusCode
+	}
+	open, again, good := withCertificate(ca, stolen), withCertificate(ca, stolen), withCertificate(ca, kept)
+	for _, c := range []*http.Client{open, again, good} {
+		if got := get(c); got != http.StatusOK {
+			t.Fatalf("before: %d", got)
+		}
+	}
+	stream, err := withCertificate(ca, stolen).Do(must(http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/v1/events", http.NoBody)))
+	if err != nil || stream.StatusCode != http.StatusOK {
+		t.Fatalf("a stream: %v", err)
+	}
+	again.CloseIdleConnections() // the next request resumes the session
+
+	ca.revoke(t, crlFile, time.Now().Add(time.Hour), stolen)
+	begin := time.Now()
+	ended := make(chan time.Duration, 1)
+	go func() {
+		_, _ = io.Copy(io.Discard, stream.Body)
+		_ = stream.Body.Close()
+		ended <- time.Since(begin)
+	}()
+	eventually(t, "the open connection counts no more", func() bool { return get(open) != http.StatusOK })
+	if got := get(again); got == http.StatusOK {
+		t.Error("a resumed session still counts")
+	}
+	select {
+	case took := <-ended:
+		if took > 12*time.Second { // two looks and what a slow machine adds
+			t.Errorf("a stream went on for %s", took)
+		}
+	case <-time.After(15 * time.Second):
+		t.Error("a stream goes on")
+	}
+	if got := get(good); got != http.StatusOK {
+		t.Errorf("a certificate that isn't revoked: %d", got)
+	}
+	for _, test := range []struct {
+		name string
+		list func()
+		says string
+	}{
+		{"the list has expired", func() { ca.revoke(t, crlFile, time.Now().Add(-time.Second)) }, "expired at"},
+		{"somebody else signed the list", func() { stranger.revoke(t, crlFile, time.Now().Add(time.Hour)) }, "no revocation list of CN=tests"},
+		{"the file is gone", func() { _ = os.Remove(crlFile) }, "can't be read"},
+		{"the file holds something else", func() { writeAuthorities(t, crlFile, ca) }, "can't be read"},
+	} {
+		test.list()
+		eventually(t, test.name, func() bool { return get(good) != http.StatusOK })
+		eventually(t, test.name+": the log says so", func() bool { return strings.Contains(said.String(), test.says) })
+		ca.revoke(t, crlFile, time.Now().Add(time.Hour))
+		eventually(t, test.name+" no more", func() bool { return get(good) == http.StatusOK })
 	}
 }
