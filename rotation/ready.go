@@ -43,11 +43,17 @@ func guardReady(v *view, d Decision) (Decision, bool) {
 	if reason == "" {
 		return Decision{}, false
 	}
-	due := d.Due
+	due, kept := d.Due, "the old one is left alone"
 	if due.IsZero() {
 		due = v.now
 	}
-	return v.hold(HoldNotReady, d.Step, due, v.now.Add(readyRecheck), remedies, "the new credential couldn't be put to use, so the old one is left alone: %s", reason)
+	switch {
+	case v.isLost(): // making that one ended the old one
+		kept = "none is made, although consumers can't log in"
+	case v.takesOver(): // somebody else ended it
+		kept = "the one in force isn't taken over, although consumers can't log in"
+	}
+	return v.hold(HoldNotReady, d.Step, due, v.now.Add(readyRecheck), remedies, "the new credential couldn't be put to use, so %s: %s", kept, reason)
 }
 
 // firstUnready is the first reason, and how many more there are; "" for none.

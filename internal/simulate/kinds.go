@@ -182,13 +182,17 @@ func (s *subject) followPut(version string) {
 const gapAtMost = time.Hour
 
 // checkGap checks rule 1 where there's no overlap: the gap is short, unless faults,
-// people or the daemon's downtime made it longer.
+// a missing permission, people or the daemon's downtime made it longer.
 func (s *subject) checkGap() {
 	t := &s.truth
 	if !t.gap || s.w.faultySince(t.gapSince.Add(-patience), s.now) || len(s.denied) > 0 || s.w.upAt(t.gapSince).After(t.gapSince) {
 		return
 	}
-	if s.now.Sub(t.gapSince) > gapAtMost {
+	since := t.gapSince
+	if t.grantedAt.After(since) { // nothing could be delivered before
+		since = t.grantedAt
+	}
+	if s.now.Sub(since) > gapAtMost {
 		s.violate(1, "consumers have been without a credential since %s", stamp(t.gapSince))
 	}
 }

@@ -347,6 +347,7 @@ func (s *subject) atOutside(ctx context.Context, r rota.Remedy) outcome {
 	switch r.Verb {
 	case rota.VerbGrant:
 		delete(s.denied, r.Object)
+		s.truth.grantedAt = s.now
 		return carriedOut
 	case rota.VerbUnlabel:
 		if s.versionOf(rota.LabelPending) == r.Object {

@@ -45,6 +45,7 @@ type truth struct {
 	lostAt       time.Time // when the data folder was last lost
 	gap          bool      // without overlap: set or made, but not yet picked up everywhere
 	gapSince     time.Time
+	grantedAt    time.Time // when a person last granted a permission
 	issuerAt     time.Time
 
 	pendingValue   rota.Credential
