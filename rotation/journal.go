@@ -299,11 +299,12 @@ type Status struct {
 	LastsUntil  time.Time `json:"lasts_until,omitzero"` // when that one ends unless it's renewed
 	PreviousID  string    `json:"previous,omitempty"`   // the issuer's name of the previous one
 	PreviousOff bool      `json:"previous_inactive,omitempty"`
-	RotateAt    time.Time `json:"rotate_at,omitzero"` // the next rotation by policy
-	Next        rota.Step `json:"next,omitempty"`     // the step that is due or waited for
-	DueAt       time.Time `json:"due_at,omitzero"`    // since when Next is due, or will be
-	NextAt      time.Time `json:"next_at,omitzero"`   // when to look again, as [Decision].At: zero for never
-	Hold        HoldKind  `json:"hold,omitempty"`     // why Next may not be done though it is due
+	RotateAt    time.Time `json:"rotate_at,omitzero"`   // the next rotation by policy
+	Next        rota.Step `json:"next,omitempty"`       // the step that is due or waited for
+	DueAt       time.Time `json:"due_at,omitzero"`      // since when Next is due, or will be
+	NextAt      time.Time `json:"next_at,omitzero"`     // when to look again, as [Decision].At: zero for never
+	Hold        HoldKind  `json:"hold,omitempty"`       // why Next may not be done though it is due
+	Unfinished  bool      `json:"unfinished,omitempty"` // Next was begun and interrupted
 	Reason      string    `json:"reason,omitempty"`
 	// Remedies are what a person can do about a hold or a failure.
 	Remedies []rota.Remedy `json:"remedies,omitempty"`

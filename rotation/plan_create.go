@@ -170,7 +170,9 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 	}
 	if at := v.consistentAt(); v.now.Before(at) {
 		v.look(rota.StepCreate, due, at, "waiting until the issuer's list shows what the last call did")
-		return v.waits[len(v.waits)-1], true
+		wait := v.waits[len(v.waits)-1]
+		wait.Unfinished = true
+		return wait, true
 	}
 	switch {
 	case v.Traits.Readable && v.Drifted: // the old one has stopped working already

@@ -29,6 +29,9 @@ type Decision struct {
 	Next rota.Step `json:"next,omitempty"`
 	// Hold, if set, means that Next is due but blocked, and why.
 	Hold HoldKind `json:"hold,omitempty"`
+	// Unfinished means that Next was begun and interrupted: nobody knows yet what
+	// the call did, and consumers may be without a credential.
+	Unfinished bool `json:"unfinished,omitempty"`
 	// Observe asks for the issuer's list, which is needed to decide.
 	Observe bool `json:"observe,omitempty"`
 	// Prove asks whether the steps after Next, which can't be undone, would

@@ -10,7 +10,7 @@ import (
 // could see, and how long a hold has lasted, come from the status before.
 func statusOf(d Decision, b basis, before Status) Status {
 	s := Status{
-		DueAt: d.Due, Next: d.Next, NextAt: d.At, Hold: d.Hold, Reason: d.Reason, Remedies: d.Remedies,
+		DueAt: d.Due, Next: d.Next, NextAt: d.At, Hold: d.Hold, Unfinished: d.Unfinished, Reason: d.Reason, Remedies: d.Remedies,
 		Version: b.current.ID, Credential: b.current.CredentialID, IssuedAt: b.issuedAt, RotateAt: b.rotateAt, ExpiresAt: b.expiresAt,
 		RenewAt: b.renewAt, LastsUntil: b.lastsUntil, PreviousID: b.previous.CredentialID,
 	}

@@ -32,8 +32,9 @@ const exitCodesHelp = `rota exits with one of these codes:
      and alert: something is wrong, or overdue
   2  a usage or configuration error, a question answered with no or Ctrl-C, or
      something the caller isn't allowed to do: nothing was done
-  3  held: something is due, or was requested, but must not be done; the reason
-     is in the output
+  3  held: something is due, or was requested, but must not be done, or not yet,
+     such as what an earlier process began and didn't finish; the reason is in the
+     output
   4  another worker holds the secret
 
 If several apply, 1 takes precedence over 4, and 4 over 3.`

@@ -47,7 +47,7 @@ func (l *Local) Run(ctx context.Context, r api.RunRequest) (api.WorkDoc, error) 
 			continue
 		}
 		doc.NotDue++
-		if s := known[c.name]; s.Status.Hold != rotation.HoldNone || s.Failure != nil {
+		if s := known[c.name]; s.Status.Hold != rotation.HoldNone || s.Status.Unfinished || s.Failure != nil {
 			doc.Waiting = append(doc.Waiting, c.name)
 		}
 	}

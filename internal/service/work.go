@@ -227,6 +227,8 @@ func (w outcome) state(wanted rota.Step) api.WorkState {
 		return api.WorkDone
 	case w.result.Last.Hold != rotation.HoldNone && blocks(w.result.Last.Next, wanted):
 		return api.WorkHeld
+	case w.result.Last.Unfinished && blocks(w.result.Last.Next, wanted):
+		return api.WorkHeld
 	case len(w.result.Done) > 0:
 		return api.WorkDone
 	default:

@@ -48,3 +48,13 @@ func TestWhoeverRetiresACredentialInUseHearsThatRotaLooksAgain(t *testing.T) {
 		t.Errorf("its own remedies: %+v", doc.Remedies)
 	}
 }
+
+// A process was killed during a call, and this one can't know yet what it did.
+func TestWhatAnEarlierProcessDidNotFinishIsNoSuccess(t *testing.T) {
+	left := rotation.Result{Last: rotation.Decision{Next: rota.StepCreate, Unfinished: true, Reason: "waiting until the issuer's list shows what the last call did"}}
+	for wanted, want := range map[rota.Step]api.WorkState{rota.StepNone: api.WorkHeld, rota.StepCreate: api.WorkHeld, rota.StepDelete: api.WorkNothing} {
+		if doc := (outcome{name: "app", result: left}).doc(wanted); doc.State != want || doc.Reason == "" {
+			t.Errorf("asked to %q: %+v, want %s", wanted, doc, want)
+		}
+	}
+}
