@@ -122,6 +122,9 @@ type Progress struct {
 	// ComparedAt is when the store was last compared with the issuer after being
 	// restored.
 	ComparedAt time.Time `json:"compared_at,omitzero"`
+	// WentBackAt is when the store, which isn't the journal's own, was found to have
+	// been put back to an older state.
+	WentBackAt time.Time `json:"went_back_at,omitzero"`
 	// InForce is the last answer to whether the current credential is in force.
 	InForce InForce `json:"in_force,omitzero"`
 	// Requested is the request for a new credential that hasn't been made yet,

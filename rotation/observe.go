@@ -104,6 +104,7 @@ func (t *turn) observe(ctx context.Context) error {
 	if t.s.Rivals != nil {
 		t.seen.rivals = t.s.Rivals(ctx).Found
 	}
+	t.ledger.noteWentBack(contents)
 	t.ledger.forget(contents, t.asked.driver != nil)
 	t.ledger.rebuild(contents, t.asked.step)
 	return t.compareRestored(ctx)

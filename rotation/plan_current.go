@@ -191,6 +191,11 @@ func ruleOutdated(v *view) (Decision, bool) {
 	if v.Outdated.IsZero() || v.Force == rota.StepCreate || v.hasPending {
 		return Decision{}, false
 	}
+	if v.Traits.Readable && v.Outdated.Equal(v.Progress.WentBackAt) {
+		return v.hold(HoldOutdated, rota.StepCreate, v.Outdated, v.now.Add(holdRecheck),
+			[]rota.Remedy{v.remedy(rota.RemedyRotate, ""), v.remedy(rota.RemedyAdoptGiven, "with the one in force")}, "the store went back to an older state, seen at %s, and the issuer may have gone back with it: its current credential %s may not be in force",
+			stamp(v.Outdated), v.current.CredentialID)
+	}
 	return v.hold(HoldOutdated, rota.StepCreate, v.Outdated, v.now.Add(holdRecheck),
 		[]rota.Remedy{v.remedy(rota.RemedyRotate, ""), v.remedy(rota.RemedyAdoptGiven, "with the one in force")}, "the store was restored from a backup at %s, and its current credential %s is refused: it was replaced since the backup",
 		stamp(v.Outdated), v.current.CredentialID)
