@@ -91,7 +91,7 @@ func TestServersThatCantAnswerAreNamed(t *testing.T) {
 	})
 	t.Run("with a certificate for another host", func(t *testing.T) {
 		x := target(vault.Config{Address: secure.URL, TLSServerName: "vault.elsewhere", Certificates: provider.Certificates{CA: authority(t, secure)}})
-		vaulttest.Wrong(t, deliver(t.Context(), x), rota.ClassStop, "vault.elsewhere", "host")
+		vaulttest.Wrong(t, deliver(t.Context(), x), rota.ClassStop, "vault.elsewhere", "correct tls_server_name of connection main")
 	})
 	t.Run("without TLS where it's wanted", func(t *testing.T) {
 		vaulttest.Wrong(t, deliver(t.Context(), target(vault.Config{Address: strings.Replace(s.URL, "http:", "https:", 1)})), rota.ClassStop, "doesn't speak TLS")
@@ -220,10 +220,24 @@ func TestAGivenTokenIsRenewed(t *testing.T) {
 	}
 }
 
+// Vault's community edition ignores the header with the namespace.
+func TestANamespaceOfAServerWithoutAnyIsReported(t *testing.T) {
+	s, b := start(t)
+	s.Community()
+	for namespace, want := range map[string]string{"": "", "team-a": "has no namespaces"} {
+		f := entry(t, b, connect(t, vault.Config{Address: s.URL, Namespace: namespace, Login: vault.Token(vaulttest.RootToken)})).Preflight(t.Context())
+		if len(f) == 0 || f[0].OK != (want == "") || !strings.Contains(f[0].Detail, want) || want != "" && rota.Hint(f[0].Remedies) == "" {
+			t.Errorf("namespace %q: %+v", namespace, f)
+		}
+	}
+}
+
 func TestATokenThatCantBeRenewedIsReported(t *testing.T) {
 	s, b := start(t)
 	for name, test := range map[string]struct{ token, want string }{
 		"batch":         {s.AddToken(time.Hour, false, "batch", "root"), "batch token"},
+		"a child":       {s.AddChild(s.AddToken(time.Hour, false, "batch", "root")), "together with the token that made it"},
+		"a batch child": {s.AddChild(s.AddToken(time.Hour, false, "batch", "root")), "batch token"},
 		"not renewable": {s.AddToken(time.Hour, false, "service", "root"), "can't be renewed"},
 	} {
 		x := entry(t, b, connect(t, vault.Config{Address: s.URL, Login: vault.Token(test.token)}))

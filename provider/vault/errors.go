@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -53,6 +54,9 @@ func (c *Connection) fail(k call, resp *api.Response, err error) error {
 		c.answered(e, k, refused, resp)
 	default:
 		provider.Unanswered(e, err, "the server", c.host, "address")
+		if _, other := errors.AsType[x509.HostnameError](err); other && c.cfg.TLSServerName != "" {
+			e.Remedies = rota.Outside("correct tls_server_name of connection " + c.name + ", which is " + c.cfg.TLSServerName + ", or leave it out if the certificate is for " + c.host)
+		}
 	}
 	return e
 }

@@ -121,6 +121,7 @@ type health struct {
 	Standby     bool   `json:"standby"`
 	Version     string `json:"version"`
 	ClusterID   string `json:"cluster_id"`
+	Enterprise  *bool  `json:"enterprise"` // HashiCorp's servers say so, OpenBao's don't
 	// Recovery is "secondary" if it only keeps a copy of another cluster, in case that
 	// one is lost.
 	Recovery string `json:"replication_dr_mode"`
@@ -149,6 +150,10 @@ func (c *Connection) preflightHealth(ctx context.Context) rota.Finding {
 	case h.Recovery == "secondary":
 		return provider.Found(check, "", rota.WithRemedies(errors.New("it only keeps a copy of another cluster, for disaster recovery"), rota.Outside("set the address of connection "+c.name+" to the primary cluster")))
 	}
+	if c.cfg.Namespace != "" && h.Enterprise != nil && !*h.Enterprise {
+		return provider.Found(check, "", rota.WithRemedies(fmt.Errorf("it's Vault's community edition, which has no namespaces: it would take the paths in %s for paths in the root namespace", provider.Said(c.cfg.Namespace)),
+			rota.Outside("leave out namespace of connection "+c.name+", or correct its address")))
+	}
 	detail := "version " + provider.Said(h.Version)
 	if h.Standby {
 		detail += ", on standby"
@@ -176,7 +181,12 @@ func (c *Connection) preflightLogin(ctx context.Context) ([]rota.Finding, bool) 
 	if a.Uses > 0 {
 		return []rota.Finding{provider.Warned(check, fmt.Sprintf("its token is good for %d more calls, and each of Rota's counts", a.Uses), "give it no limit of uses: token_num_uses of a login's role, or -use-limit of a token")}, true
 	}
-	if given && a.Orphan != nil && !*a.Orphan {
+	child := a.Orphan != nil && !*a.Orphan
+	if given && child && a.Type == "batch" {
+		end := c.cfg.Now().Add(secondsOf(a.TTL)).UTC().Format("2006-01-02 15:04 UTC")
+		return []rota.Finding{provider.Warned(check, "it's a batch token, which can't be renewed: it ends at "+end+", or together with the token that made it if that's earlier", "give the connection a service token with a period, made with vault token create -orphan, or another login")}, true
+	}
+	if given && child {
 		return []rota.Finding{provider.Warned(check, "Vault revokes it together with the token that made it, such as that of a person's login", "make it with vault token create -orphan, or give the connection another login")}, true
 	}
 	if !given || a.TTL == 0 {

@@ -22,20 +22,21 @@ const RootToken = "hvs.root-canary-7Qm2" //nolint:gosec // of the stand-in
 type Server struct {
 	*httptest.Server
 
-	mu       sync.Mutex
-	tokens   map[string]*token
-	policies map[string][]rule
-	mounts   map[string]*mount      // by path, auth methods below auth/
-	entries  map[string]*entry      // of KV engines, by mount and path
-	roles    map[string]*role       // of AppRole, by mount and name
-	dynamic  map[string]dynamicRole // of database and AWS engines, by mount and name
-	leases   map[string]*lease
-	statics  map[string]*staticRole // of database engines, by mount and name
-	sealed   bool
-	standby  bool
-	now      func() time.Time
-	made     int
-	seen     []string // method and path of each request
+	mu        sync.Mutex
+	tokens    map[string]*token
+	policies  map[string][]rule
+	mounts    map[string]*mount      // by path, auth methods below auth/
+	entries   map[string]*entry      // of KV engines, by mount and path
+	roles     map[string]*role       // of AppRole, by mount and name
+	dynamic   map[string]dynamicRole // of database and AWS engines, by mount and name
+	leases    map[string]*lease
+	statics   map[string]*staticRole // of database engines, by mount and name
+	sealed    bool
+	standby   bool
+	community bool
+	now       func() time.Time
+	made      int
+	seen      []string // method and path of each request
 }
 
 type mount struct {
@@ -54,6 +55,7 @@ type token struct {
 	renewable bool
 	kind      string
 	uses      int64 // shown only
+	child     bool  // shown only
 	metadata  map[string]string
 }
 
@@ -97,6 +99,13 @@ func (s *Server) Standby(standby bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.standby = standby
+}
+
+// Community makes it say that it's Vault's community edition, as that does from 1.16 on.
+func (s *Server) Community() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.community = true
 }
 
 // Requests are the method and path of each request so far.
@@ -163,7 +172,11 @@ func (s *Server) serve(w http.ResponseWriter, hr *http.Request) {
 
 func (s *Server) answer(r request) reply {
 	if r.path == "sys/health" {
-		return reply{200, map[string]any{"initialized": true, "sealed": s.sealed, "standby": s.standby, "version": "stand-in", "cluster_id": s.URL}}
+		health := map[string]any{"initialized": true, "sealed": s.sealed, "standby": s.standby, "version": "stand-in", "cluster_id": s.URL}
+		if s.community {
+			health["enterprise"] = false
+		}
+		return reply{200, health}
 	}
 	switch {
 	case s.sealed:

@@ -15,6 +15,14 @@ func (s *Server) AddToken(life time.Duration, renewable bool, kind string, polic
 	return value
 }
 
+// AddChild makes a token show that another one made it.
+func (s *Server) AddChild(value string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens[value].child = true
+	return value
+}
+
 // RevokeTokens makes all tokens but the root token invalid.
 func (s *Server) RevokeTokens() {
 	s.mu.Lock()
@@ -75,6 +83,9 @@ func (s *Server) token(t *token, r request) reply {
 		return s.auth(value, made)
 	case "lookup-self":
 		out := map[string]any{"ttl": 0, "renewable": t.renewable, "type": t.kind, "creation_ttl": seconds(t.life), "policies": t.policies, "num_uses": t.uses}
+		if t.child {
+			out["orphan"] = false
+		}
 		if !t.end.IsZero() {
 			out["ttl"] = max(seconds(t.end.Sub(s.now())), 1)
 		}
