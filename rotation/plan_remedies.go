@@ -174,7 +174,7 @@ func (v *view) insteadOfDead() []rota.Remedy {
 		return []rota.Remedy{{Action: rota.RemedyDelete, Secret: v.Secret, Text: "for a place", Then: rota.RemedyRotate}}
 	case kept && !v.previous.Ours() && v.isFull() && !works:
 		out = append(v.byHand(), v.strangers()...)
-	case v.isFull() && !(kept && v.spent()): // that one makes way unasked
+	case v.isFull() && (!kept || !v.spent()): // that one makes way unasked
 		out = v.strangers()
 	}
 	for i := range out {
