@@ -27,7 +27,7 @@ type setback struct {
 
 var (
 	looks   = []string{"store.describe", "store.get", "issuer.list", "issuer.test", "issuer.tell", "journal.load"}
-	effects = []string{"issuer.create", "issuer.set", "issuer.deactivate", "issuer.reactivate", "issuer.delete", "store.put", "store.move", "target.deliver", "reloader.reload"}
+	effects = []string{"issuer.create", "issuer.set", "issuer.renew", "issuer.deactivate", "issuer.reactivate", "issuer.delete", "store.put", "store.move", "target.deliver", "reloader.reload"}
 	steady  = slices.Concat(effects, []string{"journal.save"})
 )
 
@@ -49,7 +49,7 @@ var setbacks = []setback{
 	{how: "gets no answer", fault: memory.Fault{Before: errPlanted}, text: "planted fault", ops: slices.Concat(looks, slices.DeleteFunc(slices.Clone(steady), func(op string) bool { return op == "store.move" }))}, // which is retried, and then denied
 	{how: "gets no answer once", fault: memory.Fault{Before: errPlanted}, text: "planted fault", ops: []string{"journal.save"}, once: true},
 	{how: "loses its answer", fault: memory.Fault{After: errPlanted}, text: "planted fault", ops: steady},
-	{how: "is denied", fault: stopping(errors.New("denied")), ops: []string{"issuer.test", "issuer.create", "issuer.set", "issuer.deactivate", "issuer.reactivate", "issuer.delete", "target.deliver"}},
+	{how: "is denied", fault: stopping(errors.New("denied")), ops: []string{"issuer.test", "issuer.create", "issuer.set", "issuer.renew", "issuer.deactivate", "issuer.reactivate", "issuer.delete", "target.deliver"}},
 	{how: "is refused", fault: memory.Fault{Before: &rota.Error{Class: rota.ClassWait, Err: rota.ErrRefused}}, ops: []string{"issuer.test"}},
 	{how: "conflicts once", fault: stopping(rota.ErrConflict), ops: []string{"store.move"}, once: true},
 	{how: "conflicts", fault: stopping(rota.ErrConflict), ops: []string{"store.move"}},
@@ -211,7 +211,7 @@ func (a act) did() string {
 		f := strings.Fields(line)
 		switch {
 		case f[0] != "audit:" || slices.Contains(f, "begun"):
-		case strings.HasSuffix(line, " ok"):
+		case slices.Contains(f, "ok"):
 			out = append(out, f[1])
 		default:
 			out = append(out, f[1]+"!")

@@ -18,7 +18,7 @@ type story struct {
 }
 
 // stories are all of them.
-var stories = slices.Concat(lives, adoptions, endings, rollbacks, oddities, earlyLives)
+var stories = slices.Concat(lives, adoptions, endings, rollbacks, oddities, earlyLives, traitLives)
 
 // lives are rotations, and what gets in their way.
 var lives = []story{

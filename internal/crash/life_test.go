@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -243,6 +244,12 @@ func (w *world) recover(s step) verdict {
 		return verdict{err: err}
 	}
 	if held, ok := w.scene.mayHold(last.hold, missing); ok {
+		orphan, _ := errors.AsType[orphanError](missing)
+		if w.scene.madeTwo() && last.hold == rotation.HoldNone {
+			if out := w.run(isNamed(string(orphan))); out.err != nil {
+				return verdict{err: out.err}
+			}
+		}
 		return verdict{held: held}
 	}
 	if last.hold == rotation.HoldNone && last.err == nil && s.grace {
@@ -258,6 +265,18 @@ func (w *world) recover(s step) verdict {
 	}
 	return verdict{err: fmt.Errorf("after %s: %w; the last run: hold %q, failure %v, error %v",
 		rota.FormatDuration(patience), missing, last.hold, last.failure, last.err)}
+}
+
+// isNamed makes sure that rota check names a credential that's left alone.
+func isNamed(id string) command {
+	return func(ctx context.Context, _ *rotation.Rotator, s *rotation.Secret) (rotation.Result, error) {
+		for _, f := range rotation.Preflight(ctx, s) {
+			if !f.OK && strings.Contains(f.Detail, id) {
+				return rotation.Result{}, nil
+			}
+		}
+		return rotation.Result{}, fmt.Errorf("rota check doesn't name %s", id)
+	}
 }
 
 // reached returns what is still missing after a step: its goal, and everything
