@@ -60,35 +60,63 @@ func (t *Variables) Holders(ctx context.Context, r rota.HoldersRequest) ([]rota.
 func (c *Connection) pipelinesBefore(ctx context.Context, project string, since time.Time) ([]rota.Holder, error) {
 	var holders []rota.Holder
 	for _, state := range unfinished {
-		var before *time.Time
-		if there, known := c.clock.There(since); known {
-			before = new(there.Add(skew))
+		for _, source := range []*string{nil, &children} {
+			more, err := c.pipelinesIn(ctx, project, state, source, since)
+			if provider.StatusOf(err) == http.StatusForbidden && c.runsNothing(ctx, project) {
+				return nil, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			holders = append(holders, more...)
 		}
-		list, err := pages(func(page int64) ([]*api.PipelineInfo, *api.Response, error) {
-			return c.api.Pipelines.ListProjectPipelines(project, &api.ListProjectPipelinesOptions{
-				ListOptions: api.ListOptions{Page: page, PerPage: perPage}, Status: &state, CreatedBefore: before}, with(ctx))
+	}
+	return holders, nil
+}
+
+// children are the pipelines that jobs of others started in the same project. GitLab
+// lists them only to who asks for them, and they can outlive the first ones.
+var children = string(api.PipelineSourceParentPipeline)
+
+// runsNothing reports whether CI/CD is turned off in a project. GitLab then lists no
+// pipelines, to nobody.
+func (c *Connection) runsNothing(ctx context.Context, project string) bool {
+	one, _, err := c.api.Projects.GetProject(project, nil, with(ctx))
+	return err == nil && one.BuildsAccessLevel == api.DisabledAccessControl
+}
+
+// pipelinesIn are those in one state that began before a time.
+func (c *Connection) pipelinesIn(ctx context.Context, project string, state api.BuildStateValue, source *string, since time.Time) ([]rota.Holder, error) {
+	var before *time.Time
+	there, known := c.clock.There(since)
+	if known {
+		before = new(there.Add(skew))
+	}
+	list, err := pages(func(page int64) ([]*api.PipelineInfo, *api.Response, error) {
+		return c.api.Pipelines.ListProjectPipelines(project, &api.ListProjectPipelinesOptions{
+			ListOptions: api.ListOptions{Page: page, PerPage: perPage}, Status: &state, Source: source, CreatedBefore: before}, with(ctx))
+	})
+	if e, ok := errors.AsType[*api.ErrorResponse](err); ok && e.StatusCode == http.StatusBadRequest && (state == "canceling" || state == "waiting_for_callback") {
+		return nil, nil // GitLab from before 2024 has no such state
+	}
+	if err != nil {
+		return nil, c.fail("list running pipelines of project "+project, needPipeline, nil, err)
+	}
+	there, _ = c.clock.There(since)
+	var holders []rota.Holder
+	for _, p := range list {
+		// GitLab before 17.11 doesn't know created_before and lists all.
+		if p.CreatedAt != nil && p.CreatedAt.After(there.Add(skew)) {
+			continue
+		}
+		began := ""
+		if p.CreatedAt != nil {
+			began = " on " + provider.Said(p.Ref) + ", begun " + p.CreatedAt.UTC().Format("2006-01-02 15:04 UTC")
+		}
+		holders = append(holders, rota.Holder{
+			Name:     fmt.Sprintf("pipeline %d of %s%s", p.ID, project, began),
+			Remedies: rota.Outside("wait until it has finished; if nobody needs it, cancel it: " + provider.Said(p.WebURL)),
 		})
-		if e, ok := errors.AsType[*api.ErrorResponse](err); ok && e.StatusCode == http.StatusBadRequest && (state == "canceling" || state == "waiting_for_callback") {
-			continue // GitLab from before 2024 has no such state
-		}
-		if err != nil {
-			return nil, c.fail("list running pipelines of project "+project, needPipeline, nil, err)
-		}
-		there, _ := c.clock.There(since)
-		for _, p := range list {
-			// GitLab before 17.11 doesn't know created_before and lists all.
-			if p.CreatedAt != nil && p.CreatedAt.After(there.Add(skew)) {
-				continue
-			}
-			began := ""
-			if p.CreatedAt != nil {
-				began = " on " + provider.Said(p.Ref) + ", begun " + p.CreatedAt.UTC().Format("2006-01-02 15:04 UTC")
-			}
-			holders = append(holders, rota.Holder{
-				Name:     fmt.Sprintf("pipeline %d of %s%s", p.ID, project, began),
-				Remedies: rota.Outside("wait until it has finished; if nobody needs it, cancel it: " + provider.Said(p.WebURL)),
-			})
-		}
 	}
 	return holders, nil
 }

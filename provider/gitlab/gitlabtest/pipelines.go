@@ -51,6 +51,22 @@ func (s *Server) Start(path, ref string) int64 {
 	return p.ID
 }
 
+// StartChild starts a pipeline as a job of another one would that doesn't wait for it.
+func (s *Server) StartChild(path, ref string) int64 {
+	id := s.Start(path, ref)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pipeline(id).Source = "parent_pipeline"
+	return id
+}
+
+// TurnOffCI turns off CI/CD in a project's settings. Pipelines that run go on.
+func (s *Server) TurnOffCI(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.byPath(path).noCI = true
+}
+
 // Finish lets stuck jobs end.
 func (s *Server) Finish(id int64) {
 	s.mu.Lock()

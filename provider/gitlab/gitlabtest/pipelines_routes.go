@@ -32,7 +32,7 @@ func (s *Server) onProject(mux *http.ServeMux, pattern, scope string, level int,
 
 func (s *Server) routePipelines(mux *http.ServeMux) {
 	s.onProject(mux, "GET /api/v4/projects/{id}", "read_api", Developer, func(c *call, project *project) {
-		c.answer(http.StatusOK, map[string]any{"id": project.id, "path_with_namespace": project.path, "default_branch": "main"})
+		c.answer(http.StatusOK, map[string]any{"id": project.id, "path_with_namespace": project.path, "default_branch": "main", "builds_access_level": map[bool]string{true: "disabled", false: "enabled"}[project.noCI]})
 	})
 	s.onProject(mux, "GET /api/v4/projects/{id}/pipelines", "read_api", Developer, s.listPipelines)
 	s.onProject(mux, "POST /api/v4/projects/{id}/pipeline", "", Developer, func(c *call, project *project) {
@@ -116,6 +116,10 @@ func (s *Server) answerStarted(c *call, project *project, ref, source, user stri
 
 func (s *Server) listPipelines(c *call, project *project) {
 	q := c.URL.Query()
+	if project.noCI {
+		c.fail(http.StatusForbidden, "403 Forbidden")
+		return
+	}
 	if state := q.Get("status"); s.older && (state == "canceling" || state == "waiting_for_callback") {
 		c.answer(http.StatusBadRequest, map[string]string{"error": "status does not have a valid value"})
 		return
@@ -128,7 +132,7 @@ func (s *Server) listPipelines(c *call, project *project) {
 	for _, p := range slices.Backward(project.pipelines) {
 		before, beforeErr := time.Parse(time.RFC3339, q.Get("created_before"))
 		after, afterErr := time.Parse(time.RFC3339, q.Get("created_after"))
-		if q.Has("status") && p.status() != q.Get("status") || q.Has("ref") && p.Ref != q.Get("ref") || q.Has("source") && p.Source != q.Get("source") ||
+		if !q.Has("source") && p.Source == "parent_pipeline" || q.Has("status") && p.status() != q.Get("status") || q.Has("ref") && p.Ref != q.Get("ref") || q.Has("source") && p.Source != q.Get("source") ||
 			q.Has("username") && p.User != q.Get("username") || beforeErr == nil && p.Created.After(before) || afterErr == nil && p.Created.Before(after) {
 			continue
 		}

@@ -43,6 +43,7 @@ type Server struct {
 	reuses     int
 	noRegistry bool
 	older      bool
+	free       bool
 	quick      bool
 }
 
@@ -52,6 +53,7 @@ type project struct {
 	path      string
 	jobs      []Job
 	pipelines []*Pipeline
+	noCI      bool
 }
 
 // New starts a GitLab with the project shop/api, number 1. Close must be called.
@@ -92,11 +94,19 @@ func (s *Server) dated(next http.Handler) http.Handler {
 }
 
 // BeOlder makes the server a GitLab from before 2024: it refuses pipeline states that
-// came later, and ignores words that narrow a list down.
+// came later, ignores words that narrow a list down, and hides no variable.
 func (s *Server) BeOlder() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.older = true
+}
+
+// BeFree makes the server one without a license: variables of a group belong to every
+// environment, whatever a request says.
+func (s *Server) BeFree() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = true
 }
 
 // AddProject adds a project whose pipelines have these jobs.

@@ -90,6 +90,9 @@ func (s *Server) routeTokens(mux *http.ServeMux) {
 		s.handle(mux, "POST /api/v4"+prefix+"/{token}/rotate", s.rotateToken)
 	}
 	s.handle(mux, "GET /api/v4/personal_access_tokens/self", func(c *call) { c.answer(http.StatusOK, s.tokenJSON(c.who)) })
+	s.handle(mux, "GET /api/v4/metadata", func(c *call) {
+		c.answer(http.StatusOK, map[string]any{"version": map[bool]string{true: "16.5.8", false: "18.6.1"}[s.older], "enterprise": !s.free})
+	})
 	s.handle(mux, "GET /api/v4/version", func(c *call) {
 		c.answer(http.StatusOK, map[string]string{"version": map[bool]string{true: "16.5.8-ee", false: "18.6.1-ee"}[s.older]})
 	})

@@ -120,10 +120,12 @@ func (s *Server) createVariable(c *call, at string) {
 	v := Variable{Key: c.text("key"), Value: &value, Type: "env_var", Description: c.text("description")}
 	if at != instance {
 		v.Environment = "*"
-		if scope := c.text("environment_scope"); scope != "" {
+		if scope := c.text("environment_scope"); scope != "" && !(s.free && strings.HasPrefix(at, "group ")) {
 			v.Environment = scope
 		}
-		c.set("masked_and_hidden", &v.Hidden)
+		if !s.older {
+			c.set("masked_and_hidden", &v.Hidden)
+		}
 	}
 	c.fill(&v)
 	v.Masked = v.Masked || v.Hidden
