@@ -32,6 +32,9 @@ type variablesConfig struct {
 // variableName is what GitLab takes.
 var variableName = regexp.MustCompile(`^[A-Za-z0-9_]{1,255}$`)
 
+// scopeName is what GitLab takes for an environment's scope.
+var scopeName = regexp.MustCompile(`^[A-Za-z0-9_/${}. *-]{1,255}$`)
+
 // Validate implements [provider.Validator].
 func (c *variablesConfig) Validate(v *provider.Validation) {
 	places := 0
@@ -53,6 +56,9 @@ func (c *variablesConfig) Validate(v *provider.Validation) {
 	}
 	if c.Instance.Yes && c.Environment.IsSet() {
 		v.Problem(c.Environment.At, "environment", "", "variables of the instance have no environment")
+	}
+	if c.Environment.IsSet() && !scopeName.MatchString(c.Environment.Text) {
+		v.Problem(c.Environment.At, "environment", "production, or review/*", "GitLab has no environment of that name")
 	}
 	if c.Instance.Yes && c.Visibility.Text == string(Hidden) {
 		v.Problem(c.Visibility.At, "visibility", "masked", "variables of the instance can't be hidden")

@@ -119,18 +119,34 @@ func (c *Connection) createVariable(ctx context.Context, p Place, key, descripti
 	}
 	var resp *api.Response
 	var err error
+	var got written
 	switch p.Level {
 	case LevelProject:
-		_, resp, err = c.api.ProjectVariables.CreateVariable(p.ID, &api.CreateProjectVariableOptions{Key: &key, Value: &v.value, Description: &description,
+		var x *api.ProjectVariable
+		x, resp, err = c.api.ProjectVariables.CreateVariable(p.ID, &api.CreateProjectVariableOptions{Key: &key, Value: &v.value, Description: &description,
 			Masked: masked, MaskedAndHidden: hidden, Protected: &v.protected, Raw: &v.raw, VariableType: &kind, EnvironmentScope: &p.Environment}, with(ctx))
+		if err == nil {
+			got = written{variable{masked: x.Masked, hidden: x.Hidden, raw: x.Raw}, x.EnvironmentScope}
+		}
 	case LevelGroup:
-		_, resp, err = c.api.GroupVariables.CreateVariable(p.ID, &api.CreateGroupVariableOptions{Key: &key, Value: &v.value, Description: &description,
+		var x *api.GroupVariable
+		x, resp, err = c.api.GroupVariables.CreateVariable(p.ID, &api.CreateGroupVariableOptions{Key: &key, Value: &v.value, Description: &description,
 			Masked: masked, MaskedAndHidden: hidden, Protected: &v.protected, Raw: &v.raw, VariableType: &kind, EnvironmentScope: &p.Environment}, with(ctx))
+		if err == nil {
+			got = written{variable{masked: x.Masked, hidden: x.Hidden, raw: x.Raw}, x.EnvironmentScope}
+		}
 	default:
-		_, resp, err = c.api.InstanceVariables.CreateVariable(&api.CreateInstanceVariableOptions{Key: &key, Value: &v.value, Description: &description,
+		var x *api.InstanceVariable
+		x, resp, err = c.api.InstanceVariables.CreateVariable(&api.CreateInstanceVariableOptions{Key: &key, Value: &v.value, Description: &description,
 			Masked: &v.masked, Protected: &v.protected, Raw: &v.raw, VariableType: &kind}, with(ctx))
+		if err == nil {
+			got = written{variable: variable{masked: x.Masked, raw: x.Raw}}
+		}
 	}
-	return refusedVariable(c.fail("create variable "+key+" of "+p.String(), p.needs(), resp, err))
+	if err := refusedVariable(c.fail("create variable "+key+" of "+p.String(), p.needs(), resp, err)); err != nil {
+		return p.taken(err)
+	}
+	return c.asAsked(ctx, p, key, v, got)
 }
 
 // removeVariable undoes createVariable.

@@ -21,6 +21,9 @@ func (t *Variables) Preflight(ctx context.Context) []rota.Finding {
 	if err := t.Connection.listOne(ctx, t.Place); err != nil {
 		return append(findings, provider.Found(check, "", err))
 	}
+	if err := t.unable(ctx); err != nil {
+		return append(findings, provider.Found(check, "", err))
+	}
 	for _, key := range t.keys() {
 		was, exists, err := t.Connection.getVariable(ctx, t.Place, key)
 		if err == nil {
