@@ -84,8 +84,13 @@ func (c *Connection) answered(e *rota.Error, status int, message string, n need,
 		if n == needAdmin || n == needUser { // what GitLab answers others, too
 			e.Remedies = append(e.Remedies, rota.Outside(string(n))...)
 		}
+	case saysLater(status, message):
+		e.Class = rota.ClassWait
+		e.Remedies = rota.Outside("wait: Rota tries again later; if it lasts, have an administrator end what GitLab names, which is a limit, maintenance or a read-only instance")
 	case status == http.StatusForbidden:
-		e.Remedies = rota.Outside(string(n))
+		e.Remedies = rota.Outside(provider.RemedyFor(message, c.name, forbiddens, n.orArchived()))
+	case status == http.StatusMethodNotAllowed && strings.Contains(message, "moved"):
+		e.Remedies = rota.Outside("write the project's path as it is now, or its number: the project was moved, and GitLab takes no writes at the old path")
 	case status == http.StatusNotFound:
 		e.Err = &provider.Answer{Status: status, Message: message, Is: rota.ErrNotFound}
 		// GitLab says so too of what the token may not see.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
@@ -19,6 +20,35 @@ var tokenRefusals = []provider.Cause{
 	{Words: []string{"username"}, Text: "correct username: letters, digits and _ - + . only, at most 255 characters"},
 	{Words: []string{"name", "description"}, Text: "correct name: it's too long, or taken"},
 	{Words: []string{"fine-grained", "disabled", "not allowed", "not available"}, Text: "have an administrator permit this kind of token, or use another"},
+}
+
+// forbiddens are the causes that GitLab names when it answers 403 for another reason
+// than a role.
+var forbiddens = []provider.Cause{
+	{Words: []string{"blocked", "deactivated", "terms of service", "password expired", "two-factor", "2fa", "not confirmed", "pending approval"}, Text: "see to the user whose token connection %s has: the account is blocked, or has something to accept, to confirm or to set up at GitLab"},
+	{Words: []string{"not retryable"}, Text: "run a new pipeline at GitLab: jobs of the latest one are too old, or otherwise not allowed to run again"},
+}
+
+// orArchived adds to a need what has the same answer: GitLab refuses everybody to
+// change, and often to look at, what's archived or turned off.
+func (n need) orArchived() string {
+	if n == needAdmin || n == needUser {
+		return string(n)
+	}
+	return string(n) + "; if it has them, see whether the project or group is archived or has CI/CD turned off"
+}
+
+// saysLater reports whether GitLab refuses something for now only, which it does with
+// statuses that stand for good elsewhere.
+func saysLater(status int, message string) bool {
+	message = strings.ToLower(message)
+	switch status {
+	case http.StatusForbidden:
+		return strings.Contains(message, "read-only instance") || strings.Contains(message, "read-only gitlab instance") || strings.Contains(message, "maintenance")
+	case http.StatusBadRequest:
+		return strings.Contains(message, "try again later") || strings.Contains(message, "retry later")
+	}
+	return false
 }
 
 // variableRefusals are the causes that GitLab names when it doesn't take a variable.

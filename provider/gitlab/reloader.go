@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -104,8 +105,8 @@ func (p *Pipeline) Begin(ctx context.Context, version string) (int64, error) {
 	if err == nil {
 		return made.ID, nil
 	}
-	if rota.ClassOf(err) != rota.ClassWait || ctx.Err() != nil {
-		return 0, err
+	if status := provider.StatusOf(err); rota.ClassOf(err) != rota.ClassWait || ctx.Err() != nil || status >= 400 && status < 500 && status != http.StatusRequestTimeout {
+		return 0, err // refused, so what's new isn't Rota's
 	}
 	if now, lookErr := p.newest(ctx); lookErr == nil && now > newest {
 		return now, nil
@@ -152,8 +153,11 @@ func (p *Pipeline) create(ctx context.Context, version string) (*api.Pipeline, e
 
 // refusedRef adds what a person can do about a pipeline that GitLab won't make.
 func (p *Pipeline) refusedRef(err error) error {
-	if provider.StatusOf(err) != 400 {
+	if provider.StatusOf(err) != http.StatusBadRequest || rota.ClassOf(err) == rota.ClassWait {
 		return err
+	}
+	if strings.Contains(strings.ToLower(err.Error()), "permission to run") {
+		return rota.WithRemedies(err, rota.Outside(string(needPipeline)+": for a protected branch or tag, one that may merge or push there"))
 	}
 	hint := "check that the ref exists, that its .gitlab-ci.yml is valid, and that its rules leave jobs in a pipeline made over the API"
 	if len(p.Variables) > 0 || p.VersionVariable != "" {
@@ -239,8 +243,16 @@ func (p *Pipeline) play(ctx context.Context) (*api.Job, error) {
 
 // latest is the ref's latest pipeline.
 func (p *Pipeline) latest(ctx context.Context) (int64, error) {
+	op := "find the latest pipeline of " + p.Project + " (" + p.Ref + ")"
 	latest, resp, err := p.Connection.api.Pipelines.GetLatestPipeline(p.Project, &api.GetLatestPipelineOptions{Ref: &p.Ref}, with(ctx))
-	if err := p.Connection.fail("find the latest pipeline of "+p.Project+" ("+p.Ref+")", needPipeline, resp, err); err != nil {
+	if err := p.Connection.fail(op, needPipeline, resp, err); provider.StatusOf(err) == http.StatusForbidden {
+		// GitLab says so too if there's none.
+		list, resp, listErr := p.Connection.api.Pipelines.ListProjectPipelines(p.Project, &api.ListProjectPipelinesOptions{ListOptions: api.ListOptions{PerPage: 1}, Ref: &p.Ref}, with(ctx))
+		if listErr = p.Connection.fail(op, needPipeline, resp, listErr); listErr != nil || len(list) > 0 {
+			return 0, cmp.Or(listErr, err)
+		}
+		return 0, p.Connection.refuse(op, "run a pipeline for "+p.Ref+" at GitLab once, or correct the reloader's ref", errors.New("it has none yet"))
+	} else if err != nil {
 		return 0, err
 	}
 	return latest.ID, nil
