@@ -81,7 +81,7 @@ func TestWhatAnAppLacksIsSaidBeforeARotation(t *testing.T) {
 		"the repository, by number": {func(a *githubtest.App, c *github.App) {
 			a.Repositories, c.Installation = []string{"shop/web"}, a.Installation
 		}, "422", "add shop/api to the installation"},
-		"its installation": {func(a *githubtest.App, _ *github.App) { a.Suspended = true }, "suspended", "check what the login of connection test may do"},
+		"its installation": {func(a *githubtest.App, _ *github.App) { a.Suspended = true }, "suspended", "have the owner unsuspend the App's installation"},
 		"the right id":     {func(_ *githubtest.App, c *github.App) { c.ID = "4711" }, "401", "check the id and the private key of the App"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -103,8 +103,10 @@ func (c *Connection) answered(e *rota.Error, resp *http.Response, message string
 		e.Remedies = rota.Outside("authorize the token of connection " + c.name + " for single sign-on, in the token's settings at GitHub: " + ssoOf(resp))
 	case status == http.StatusForbidden && resp.Header.Get("Retry-After") != "":
 		c.limited(e, resp, "too many calls at a time", rota.RetryAfter(resp.Header.Get("Retry-After"), c.now()))
+	case status == http.StatusForbidden && strings.Contains(strings.ToLower(message), "rate limit"):
+		c.limited(e, resp, "too many calls at a time", 0)
 	case status == http.StatusForbidden:
-		e.Remedies = rota.Outside(c.permit(resp, a))
+		e.Remedies = rota.Outside(provider.RemedyFor(message, c.name, forbiddens, c.permit(resp, a)))
 	case status == http.StatusNotFound:
 		said.Is = rota.ErrNotFound
 		// GitHub says so too of what the login may not see.
@@ -119,6 +121,18 @@ func (c *Connection) answered(e *rota.Error, resp *http.Response, message string
 	case status >= 300 && status < 400:
 		e.Remedies = rota.Outside("write the url, the owner and the repository as they are now: GitHub redirects to another")
 	}
+}
+
+// forbiddens are the causes that GitHub names when it answers 403 for another reason
+// than a permission.
+var forbiddens = []provider.Cause{
+	{Words: []string{"archived"}, Text: "unarchive the repository at GitHub, or take it out of rota.yaml: nobody can change what's archived"},
+	{Words: []string{"lifetime"}, Text: "give connection %s a token that ends sooner, or an App: the organization or the enterprise allows none that lasts this long"},
+	{Words: []string{"forbids access via"}, Text: "give connection %s another kind of token, or an App: the organization or the enterprise doesn't allow this kind"},
+	{Words: []string{"ip allow list"}, Text: "have an owner of the organization add this machine's address to its IP allow list"},
+	{Words: []string{"suspended"}, Text: "have the owner unsuspend the App's installation, or the user whose token connection %s has"},
+	{Words: []string{"actions is disabled", "actions has been disabled", "actions are disabled", "actions disabled"}, Text: "turn GitHub Actions on for the repository"},
+	{Words: []string{"upgrade", "billing", "payment"}, Text: "have the owner settle what GitHub says about the plan or its billing"},
 }
 
 // refusals are the causes that GitHub names when it doesn't take a secret, a variable

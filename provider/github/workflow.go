@@ -104,10 +104,17 @@ func (w *Workflow) begin(ctx context.Context, version string) (int64, error) {
 	switch {
 	case err == nil && id != 0:
 		return id, nil
-	case err != nil && (rota.ClassOf(err) != rota.ClassWait || ctx.Err() != nil):
+	case err != nil && (rota.ClassOf(err) != rota.ClassWait || ctx.Err() != nil || refused(err)):
 		return 0, err
 	}
 	return w.look(ctx, version, newest, err)
+}
+
+// refused reports whether GitHub has turned a request down, as it does past its rate
+// limits: then whatever is new isn't Rota's.
+func refused(err error) bool {
+	status := provider.StatusOf(err)
+	return status >= 400 && status < 500 && status != http.StatusRequestTimeout
 }
 
 // dispatch asks for a run. The number is 0 if GitHub doesn't say it.
