@@ -1,8 +1,10 @@
 package rota
 
 import (
+	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -16,14 +18,19 @@ func ClassOfStatus(code int) Class {
 	return ClassStop
 }
 
-// RetryAfter parses the value of a Retry-After header, either seconds or a date.
-// It returns 0 if the value is neither, and for a date that has passed.
+// longestRetry is the longest wait that [RetryAfter] returns.
+const longestRetry = 365 * Day
+
+// RetryAfter parses the value of a Retry-After header, either seconds, which some
+// systems give in fractions, or a date. It returns 0 if the value is neither, and for a
+// date that has passed.
 func RetryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
+	header = strings.TrimSpace(header)
+	if seconds, err := strconv.ParseFloat(header, 64); err == nil && strings.Trim(header, "0123456789.") == "" {
+		return time.Duration(math.Ceil(min(seconds, longestRetry.Seconds()))) * time.Second
 	}
 	if at, err := http.ParseTime(header); err == nil {
-		return max(0, at.Sub(now))
+		return min(max(0, at.Sub(now)), longestRetry)
 	}
 	return 0
 }

@@ -79,8 +79,17 @@ func failureAfter(before *Failure, step rota.Step, err error, traits rota.Traits
 	if step == rota.StepCreate && errors.Is(err, rota.ErrLimit) {
 		f.Class = rota.ClassWait // a lost answer of our own may have taken the slot
 	}
-	f.RetryAt = now.Add(retryWithin(traits, failureBackoff(f.Class, f.Attempts)))
+	f.RetryAt = now.Add(retryWithin(traits, max(failureBackoff(f.Class, f.Attempts), askedWait(err))))
 	return f
+}
+
+// askedWait is how long a system that will answer later asks for, within what Rota ever
+// waits between two attempts. To go on before that only makes it longer.
+func askedWait(err error) time.Duration {
+	if e, ok := errors.AsType[*rota.Error](err); ok && rota.ClassOf(err) == rota.ClassWait {
+		return min(e.RetryAfter, maxBackoff)
+	}
+	return 0
 }
 
 func failureBackoff(c rota.Class, attempts int) time.Duration {

@@ -18,10 +18,14 @@ func TestWhenAFailureIsTriedAgain(t *testing.T) {
 	full := &rota.Error{Class: rota.ClassStop, Err: fmt.Errorf("two keys: %w", rota.ErrLimit)}
 	denied := &rota.Error{Class: rota.ClassStop, Err: errors.New("denied")}
 	refused := &rota.Error{Class: rota.ClassWait, Err: fmt.Errorf("unhealthy: %w", rota.ErrRefused)}
+	limited := func(c rota.Class, wait time.Duration) error {
+		return fmt.Errorf("wrapped: %w", &rota.Error{Class: c, RetryAfter: wait, Err: errors.New("too many calls")})
+	}
 	for name, test := range map[string]struct {
 		before   *rotation.Failure
 		step     rota.Step
 		err      error
+		traits   rota.Traits
 		attempts int
 		class    rota.Class
 		after    time.Duration
@@ -34,8 +38,13 @@ func TestWhenAFailureIsTriedAgain(t *testing.T) {
 		"a target refuses it":                 {step: rota.StepDeliver, err: refused, attempts: 1, class: rota.ClassWait, after: 30 * time.Second},
 		"the second time":                     {before: &rotation.Failure{Step: rota.StepCreate, Attempts: 1}, step: rota.StepCreate, err: full, attempts: 2, class: rota.ClassWait, after: time.Minute},
 		"the second time, after another step": {before: &rotation.Failure{Step: rota.StepTest, Attempts: 7}, step: rota.StepCreate, err: full, attempts: 1, class: rota.ClassWait, after: 30 * time.Second},
+		"a rate limit":                        {step: rota.StepDeliver, err: limited(rota.ClassWait, 50*time.Minute), attempts: 1, class: rota.ClassWait, after: 50 * time.Minute},
+		"a short one":                         {step: rota.StepDeliver, err: limited(rota.ClassWait, time.Second), attempts: 1, class: rota.ClassWait, after: 30 * time.Second},
+		"one that asks for a year":            {step: rota.StepDeliver, err: limited(rota.ClassWait, 365*rota.Day), attempts: 1, class: rota.ClassWait, after: 6 * time.Hour},
+		"one of a refusal for good":           {step: rota.StepDeliver, err: limited(rota.ClassStop, 5*time.Hour), attempts: 1, class: rota.ClassStop, after: time.Hour},
+		"one beyond the credential's life":    {step: rota.StepDeliver, err: limited(rota.ClassWait, time.Hour), traits: rota.Traits{Lifetime: time.Hour}, attempts: 1, class: rota.ClassWait, after: 15 * time.Minute},
 	} {
-		f := rotation.FailureAfter(test.before, test.step, test.err, rota.Traits{}, day0)
+		f := rotation.FailureAfter(test.before, test.step, test.err, test.traits, day0)
 		if f.Attempts != test.attempts || f.Class != test.class || f.RetryAt.Sub(day0) != test.after || f.Refused != test.refused {
 			t.Errorf("%s: %+v", name, f)
 		}

@@ -59,3 +59,22 @@ func TestARefusedDispatchTakesNobodyElsesRun(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A look that asks for a pause gets it, and the deployment goes on meanwhile.
+func TestAWaitPausesAsLongAsGitHubAsksFor(t *testing.T) {
+	server, connection := start(t)
+	server.SetWorkflow("shop/api", "deploy.yml", githubtest.Workflow{Quick: true})
+	server.Answer("GET", "/actions/runs/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = w.Write([]byte(`{"message":"too many requests"}`))
+	})
+	w := &github.Workflow{Reloader: "deploy", Connection: connection, Owner: "shop", Repository: "api", File: "deploy.yml", Ref: "main", Poll: time.Millisecond, Timeout: 10 * time.Second}
+	begun := time.Now()
+	if err := w.Reload(t.Context(), rota.ReloadRequest{Version: "v"}); err != nil || time.Since(begun) < time.Second {
+		t.Errorf("after %s: %v", time.Since(begun), err)
+	}
+	if n := len(server.Runs("shop/api")); n != 1 {
+		t.Errorf("%d runs", n)
+	}
+}

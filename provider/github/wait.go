@@ -6,12 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	api "github.com/google/go-github/v93/github"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
 )
+
+// askedFor is the pause that a failed look asks for.
+func askedFor(err error) time.Duration {
+	if e, ok := errors.AsType[*rota.Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
+}
 
 // maxMisses is how many looks in a row may fail.
 const maxMisses = 10
@@ -43,7 +52,7 @@ func (w *Workflow) wait(ctx context.Context, id int64) error {
 		default:
 			misses++
 		}
-		if err := rota.Sleep(ctx, cmp.Or(w.Poll, defaultPoll)); err != nil {
+		if err := rota.Sleep(ctx, max(cmp.Or(w.Poll, defaultPoll), askedFor(err))); err != nil {
 			return w.late(ctx, op, err, waitsFor)
 		}
 	}

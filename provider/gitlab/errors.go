@@ -77,6 +77,9 @@ var errToken = errors.New("the connection's token is not valid")
 func (c *Connection) answered(e *rota.Error, status int, message string, n need, resp *http.Response) {
 	e.Class = rota.ClassOfStatus(status)
 	e.Err = &provider.Answer{Status: status, Message: message}
+	if resp != nil && e.Class == rota.ClassWait { // too many requests, or maintenance
+		e.RetryAfter = rota.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	}
 	switch {
 	case status == http.StatusUnauthorized:
 		e.Err = fmt.Errorf("%w: %w", errToken, e.Err)
@@ -98,10 +101,6 @@ func (c *Connection) answered(e *rota.Error, status int, message string, n need,
 	case status == http.StatusConflict:
 		e.Err = &provider.Answer{Status: status, Message: message, Is: rota.ErrConflict}
 		e.Remedies = rota.Outside("see what else changes it at the same time, such as Terraform or another Rota")
-	case status == http.StatusTooManyRequests:
-		if resp != nil {
-			e.RetryAfter = rota.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
-		}
 	case status >= 300 && status < 400:
 		e.Remedies = rota.Outside("write the url and the project's path as they are now: GitLab redirects to another")
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/gitlab"
@@ -86,5 +87,22 @@ func TestABranchWithoutAPipelineIsSaidToHaveNone(t *testing.T) {
 	last := findings[len(findings)-1]
 	if last.OK || !strings.Contains(rota.Hint(last.Remedies), "run a pipeline for main") {
 		t.Errorf("%+v", last)
+	}
+}
+
+// A look that asks for a pause gets it, and the deployment goes on meanwhile.
+func TestAWaitPausesAsLongAsGitLabAsksFor(t *testing.T) {
+	server, connection := start(t)
+	p := &gitlab.Pipeline{Connection: connection, Project: "shop/api", Ref: "main", Poll: time.Millisecond}
+	server.Answer("GET", "/pipelines/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	begun := time.Now()
+	if err := p.Reload(t.Context(), rota.ReloadRequest{Version: "v"}); err != nil || time.Since(begun) < time.Second {
+		t.Errorf("after %s: %v", time.Since(begun), err)
+	}
+	if n := len(server.Pipelines("shop/api")); n != 1 {
+		t.Errorf("%d pipelines", n)
 	}
 }

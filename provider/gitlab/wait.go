@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	api "gitlab.com/gitlab-org/api/client-go/v2"
 
@@ -39,10 +40,18 @@ func (p *Pipeline) until(ctx context.Context, op string, look func() (done bool,
 		default:
 			misses++
 		}
-		if err := rota.Sleep(ctx, cmp.Or(p.Poll, defaultPoll)); err != nil {
+		if err := rota.Sleep(ctx, max(cmp.Or(p.Poll, defaultPoll), askedFor(err))); err != nil {
 			return p.late(ctx, op, err)
 		}
 	}
+}
+
+// askedFor is the pause that a failed look asks for.
+func askedFor(err error) time.Duration {
+	if e, ok := errors.AsType[*rota.Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
 }
 
 // maxMisses is how many looks in a row may fail.
