@@ -13,7 +13,7 @@ func TestHowLongASystemAsksFor(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
 		"30":                   30 * time.Second,
-		" 30 ":                 30 * time.Second,
+		"\t30":                 30 * time.Second,
 		"0.503":                time.Second,
 		"1.5":                  2 * time.Second,
 		"0":                    0,

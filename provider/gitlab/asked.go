@@ -20,18 +20,18 @@ type written struct {
 
 // ignored is what GitLab made of a variable other than asked for, with a remedy; nil if
 // nobody sees more than should.
-func (p Place) ignored(want variable, got written) (error, string) {
+func (p Place) ignored(want variable, got written) (hint string, err error) {
 	switch {
 	case p.Level != LevelInstance && p.Environment != anyEnvironment && got.scope != p.Environment:
-		return errors.New("GitLab made it for every environment"), noScopes
+		return noScopes, errors.New("GitLab made it for every environment")
 	case want.hidden && !got.hidden:
-		return errors.New("GitLab didn't hide it"), noHiding
+		return noHiding, errors.New("GitLab didn't hide it")
 	case want.masked && !got.masked:
-		return errors.New("GitLab doesn't mask it"), "update GitLab, or list the variable under unmasked if its value is no secret"
+		return "update GitLab, or list the variable under unmasked if its value is no secret", errors.New("GitLab doesn't mask it")
 	case want.raw && !got.raw && strings.Contains(want.value, "$"):
-		return errors.New("GitLab would replace what follows a $ in its value"), "update GitLab to 15.7 or later, or leave $ out of the value"
+		return "update GitLab to 15.7 or later, or leave $ out of the value", errors.New("GitLab would replace what follows a $ in its value")
 	}
-	return nil, ""
+	return "", nil
 }
 
 const (
@@ -41,7 +41,7 @@ const (
 
 // asAsked removes a new variable that isn't as it was asked for.
 func (c *Connection) asAsked(ctx context.Context, p Place, key string, want variable, got written) error {
-	err, hint := p.ignored(want, got)
+	hint, err := p.ignored(want, got)
 	if err == nil {
 		return nil
 	}

@@ -16,15 +16,15 @@ var shopProduction = gitlab.Place{Level: gitlab.LevelGroup, ID: "shop", Environm
 func TestAVariableThatIsntAsAskedForDoesNotStay(t *testing.T) {
 	for _, c := range []struct {
 		name, hint string
-		target     gitlab.Variables
+		target     *gitlab.Variables
 		alter      func(*gitlabtest.Server)
 	}{
-		{"a group's environment needs a license", "leave out environment", gitlab.Variables{Place: shopProduction}, (*gitlabtest.Server).BeFree},
-		{"hidden is new in 17.4", "17.4", gitlab.Variables{Place: shopAPI, Visibility: gitlab.Hidden}, (*gitlabtest.Server).BeOlder},
+		{"a group's environment needs a license", "leave out environment", &gitlab.Variables{Place: shopProduction}, (*gitlabtest.Server).BeFree},
+		{"hidden is new in 17.4", "17.4", &gitlab.Variables{Place: shopAPI, Visibility: gitlab.Hidden}, (*gitlabtest.Server).BeOlder},
 	} {
 		server, connection := start(t)
 		c.alter(server)
-		target := &c.target
+		target := c.target
 		target.Target, target.Connection, target.Fields = "ci", connection, fields(t, pair)
 		ahead := ""
 		for _, f := range target.Preflight(t.Context()) {

@@ -120,7 +120,7 @@ func (s *Server) createVariable(c *call, at string) {
 	v := Variable{Key: c.text("key"), Value: &value, Type: "env_var", Description: c.text("description")}
 	if at != instance {
 		v.Environment = "*"
-		if scope := c.text("environment_scope"); scope != "" && !(s.free && strings.HasPrefix(at, "group ")) {
+		if scope := c.text("environment_scope"); scope != "" && (!s.free || !strings.HasPrefix(at, "group ")) {
 			v.Environment = scope
 		}
 		if !s.older {
