@@ -165,7 +165,7 @@ func playAWS(t *testing.T, l *ledger) {
 		w.step("013", "rotate", "prod/cms", "shop")
 	}
 	refuse("CreateAccessKey", "AccessDenied")
-	w.step("01", "rotate", "refused")
+	w.step("013", "rotate", "refused")
 	cloud.SetFaults(nil)
 	w.step("013", "rotate", "prod/cms", "shop")
 	w.step("013", "rollback", "prod/cms")
