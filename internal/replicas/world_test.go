@@ -229,7 +229,7 @@ func (w *world) start(s scene) *exec.Cmd {
 // until polls. Unknown, at the moment, counts as no.
 func (w *world) until(what string, ok func() (bool, error)) {
 	w.Helper()
-	const within = 2 * time.Minute
+	const within = 5 * time.Minute
 	deadline := time.After(within)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

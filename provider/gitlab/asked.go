@@ -22,7 +22,7 @@ type written struct {
 // nobody sees more than should.
 func (p Place) ignored(want variable, got written) (hint string, err error) {
 	switch {
-	case p.Level != LevelInstance && p.Environment != anyEnvironment && got.scope != p.Environment:
+	case p.Level != LevelInstance && p.scope() != anyEnvironment && got.scope != p.scope():
 		return noScopes, errors.New("GitLab made it for every environment")
 	case want.hidden && !got.hidden:
 		return noHiding, errors.New("GitLab didn't hide it")
@@ -57,7 +57,7 @@ func (c *Connection) asAsked(ctx context.Context, p Place, key string, want vari
 // taken adds to a refusal that, without a license, a variable of every environment is
 // in the way of one with a scope.
 func (p Place) taken(err error) error {
-	if p.Level == LevelGroup && p.Environment != anyEnvironment && strings.Contains(err.Error(), "taken") {
+	if p.Level == LevelGroup && p.scope() != anyEnvironment && strings.Contains(err.Error(), "taken") {
 		return rota.WithRemedies(err, rota.Outside(noScopes))
 	}
 	return err
@@ -65,7 +65,7 @@ func (p Place) taken(err error) error {
 
 // unable says ahead what this GitLab would ignore, as far as it tells.
 func (t *Variables) unable(ctx context.Context) error {
-	scoped := t.Place.Level == LevelGroup && t.Place.Environment != anyEnvironment
+	scoped := t.Place.Level == LevelGroup && t.Place.scope() != anyEnvironment
 	if !scoped && t.Visibility != Hidden {
 		return nil
 	}

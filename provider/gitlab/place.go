@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"cmp"
 	"context"
 
 	api "gitlab.com/gitlab-org/api/client-go/v2"
@@ -23,8 +24,8 @@ type Place struct {
 	Level Level
 	// ID is the project's or group's path or number; "" for the instance.
 	ID string
-	// Environment is the scope of the variables, such as "production" or "*". The
-	// instance has none.
+	// Environment is the scope of the variables, such as "production". Defaults to "*",
+	// every environment. The instance has none.
 	Environment string
 }
 
@@ -33,7 +34,7 @@ func (p Place) String() string {
 	switch {
 	case p.Level == LevelInstance:
 		return "the instance"
-	case p.Environment != anyEnvironment && p.Environment != "":
+	case p.scope() != anyEnvironment:
 		return string(p.Level) + " " + p.ID + ", environment " + p.Environment
 	}
 	return string(p.Level) + " " + p.ID
@@ -41,6 +42,9 @@ func (p Place) String() string {
 
 // anyEnvironment is the scope of variables that every job gets.
 const anyEnvironment = "*"
+
+// scope is the environment as GitLab has it.
+func (p Place) scope() string { return cmp.Or(p.Environment, anyEnvironment) }
 
 // needs is what Rota's token must be allowed to change variables there.
 func (p Place) needs() need {
@@ -61,7 +65,7 @@ type variable struct {
 }
 
 func (p Place) filter() *api.VariableFilter {
-	return &api.VariableFilter{EnvironmentScope: p.Environment}
+	return &api.VariableFilter{EnvironmentScope: p.scope()}
 }
 
 // get reads a variable; found is false if there is none.
@@ -124,14 +128,14 @@ func (c *Connection) createVariable(ctx context.Context, p Place, key, descripti
 	case LevelProject:
 		var x *api.ProjectVariable
 		x, resp, err = c.api.ProjectVariables.CreateVariable(p.ID, &api.CreateProjectVariableOptions{Key: &key, Value: &v.value, Description: &description,
-			Masked: masked, MaskedAndHidden: hidden, Protected: &v.protected, Raw: &v.raw, VariableType: &kind, EnvironmentScope: &p.Environment}, with(ctx))
+			Masked: masked, MaskedAndHidden: hidden, Protected: &v.protected, Raw: &v.raw, VariableType: &kind, EnvironmentScope: new(p.scope())}, with(ctx))
 		if err == nil {
 			got = written{variable{masked: x.Masked, hidden: x.Hidden, raw: x.Raw}, x.EnvironmentScope}
 		}
 	case LevelGroup:
 		var x *api.GroupVariable
 		x, resp, err = c.api.GroupVariables.CreateVariable(p.ID, &api.CreateGroupVariableOptions{Key: &key, Value: &v.value, Description: &description,
-			Masked: masked, MaskedAndHidden: hidden, Protected: &v.protected, Raw: &v.raw, VariableType: &kind, EnvironmentScope: &p.Environment}, with(ctx))
+			Masked: masked, MaskedAndHidden: hidden, Protected: &v.protected, Raw: &v.raw, VariableType: &kind, EnvironmentScope: new(p.scope())}, with(ctx))
 		if err == nil {
 			got = written{variable{masked: x.Masked, hidden: x.Hidden, raw: x.Raw}, x.EnvironmentScope}
 		}

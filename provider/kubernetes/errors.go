@@ -110,7 +110,7 @@ var errLogin = errors.New("the connection's login is not valid")
 
 // allow is the remedy for a rule that's missing.
 func (c *Connection) allow(n need) []rota.Remedy {
-	return rota.Outside(fmt.Sprintf("allow the login of connection %s to %s, as rota policy kubernetes prints it", c.name, n))
+	return append(rota.Outside(fmt.Sprintf("allow the login of connection %s to %s, with the roles that this prints", c.name, n)), rota.Command("rota policy kubernetes")...)
 }
 
 // refuse returns an error of Rota's own that only a person can fix.
