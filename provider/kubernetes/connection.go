@@ -66,9 +66,10 @@ type Connection struct {
 
 // login is an opened connection.
 type login struct {
-	from string // where it comes from, for people
-	url  *url.URL
-	http *http.Client
+	from   string // where it comes from, for people
+	plugin bool   // an exec plugin makes it
+	url    *url.URL
+	http   *http.Client
 }
 
 // New returns a connection. Errors show its name as "kubernetes <name>". It makes no
@@ -115,11 +116,14 @@ func (c *Connection) open() (*login, error) {
 	return l, nil
 }
 
-// forget makes the next request read the kubeconfig again: its login was refused, and
-// somebody may have written a new one.
+// forget makes the next request read the kubeconfig again: its login was refused or its
+// server didn't answer, and somebody may have written a new one.
 func (c *Connection) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.opened != nil {
+		c.opened.http.CloseIdleConnections()
+	}
 	c.opened = nil
 }
 
@@ -163,6 +167,7 @@ func (l *login) restConfig(cfg Config) (*rest.Config, error) {
 		return nil, rota.WithRemedies(fmt.Errorf("kubeconfig: %s can't be used: %s", l.from, oneLine(err)), rota.Outside("see what kubectl --kubeconfig "+cfg.Kubeconfig+" --context "+in+" version says"))
 	}
 	if restConfig.ExecProvider != nil {
+		l.plugin = true
 		restConfig.ExecProvider.StdinUnavailable = true
 		restConfig.ExecProvider.StdinUnavailableMessage = "Rota asks nobody"
 	}
@@ -205,7 +210,7 @@ func (c *Connection) System() string { return "kubernetes " + c.name }
 // namespace kube-system, as there's nothing else that stays.
 func (c *Connection) Identity(ctx context.Context) (string, error) {
 	var namespace object
-	q := request{op: "identify the cluster", need: identityNeed, path: "/api/v1/namespaces/kube-system"}
+	q := request{op: "identify the cluster", kind: "Namespace", need: identityNeed, path: "/api/v1/namespaces/kube-system"}
 	if err := c.do(ctx, q, &namespace); err != nil {
 		return "", err
 	}

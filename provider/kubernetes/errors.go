@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,8 +55,12 @@ func (l *login) pluginFailed(e *rota.Error, err error) error {
 // shown: it may hold a value.
 func (c *Connection) unreadable(e *rota.Error) error {
 	e.Class, e.Err = rota.ClassWait, errors.New("the answer could not be read")
-	e.Remedies = rota.Outside("check that the server of connection " + c.name + " is an API server and not a proxy or a login page")
+	e.Remedies = c.notAnAPIServer()
 	return e
+}
+
+func (c *Connection) notAnAPIServer() []rota.Remedy {
+	return rota.Outside("check that the server of connection " + c.name + " is an API server and not a proxy or a login page")
 }
 
 // refused is the error of an answer that isn't a success.
@@ -68,9 +73,7 @@ func (c *Connection) refused(e *rota.Error, l *login, q request, resp *http.Resp
 	a := &provider.Answer{Status: resp.StatusCode, Message: provider.Said(message)}
 	e.Class, e.Err = rota.ClassOfStatus(a.Status), a
 	e.RetryAfter = rota.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
-	if wait := time.Duration(s.Details.RetryAfter) * time.Second; wait > e.RetryAfter {
-		e.RetryAfter = wait
-	}
+	e.RetryAfter = max(e.RetryAfter, rota.RetryAfter(strconv.Itoa(s.Details.RetryAfter), time.Now()))
 	said := strings.ToLower(message)
 	switch {
 	case a.Status == http.StatusUnauthorized:

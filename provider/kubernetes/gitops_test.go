@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"encoding/json"
 	"maps"
 	"net/http"
 	"net/url"
@@ -18,7 +17,7 @@ func (c *cluster) reconcile(path, manifest string) {
 	if err := yaml.Unmarshal([]byte(manifest), &body); err != nil {
 		c.t.Fatal(err)
 	}
-	var answer json.RawMessage
+	var answer []byte
 	if err := c.admin().do(c.t.Context(), request{op: "reconcile", method: http.MethodPatch, path: path, form: applyPatch, body: body,
 		query: url.Values{"fieldManager": {"kustomize-controller"}, "force": {"true"}}}, &answer); err != nil {
 		c.t.Fatal(err)

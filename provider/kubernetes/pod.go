@@ -151,7 +151,7 @@ func (p *pod) began() time.Time {
 
 // listPods reads the pods of a namespace, or those with these labels.
 func (c *Connection) listPods(ctx context.Context, namespace, labels string) ([]*pod, error) {
-	q := request{op: "list the pods of namespace " + namespace, path: pathOf("", namespace, "pods", ""), need: podsNeed(namespace)}
+	q := request{op: "list the pods of namespace " + namespace, kind: "PodList", path: pathOf("", namespace, "pods", ""), need: podsNeed(namespace)}
 	return listAll[*pod](ctx, c, q, labels)
 }
 

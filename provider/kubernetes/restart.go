@@ -288,7 +288,7 @@ func (r *Restart) patch(ctx context.Context, w *workload, d delivered, dry bool)
 		query.Set("dryRun", "All")
 	}
 	q := request{
-		op: op + r.Namespace + "/" + w.String(), method: http.MethodPatch, form: mergePatch, query: query,
+		op: op + r.Namespace + "/" + w.String(), kind: w.kind.title, method: http.MethodPatch, form: mergePatch, query: query,
 		need: r.workloadNeed(w.kind, w.Metadata.Name, "patch"), path: pathOf(groupApps, r.Namespace, w.kind.resource, w.Metadata.Name),
 		body: map[string]any{
 			"metadata": map[string]any{"resourceVersion": w.Metadata.ResourceVersion},

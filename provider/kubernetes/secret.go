@@ -99,7 +99,7 @@ func (t *Secret) deliver(ctx context.Context, r rota.DeliverRequest, data map[st
 
 // readSecret reads a Secret, which may not be there.
 func (c *Connection) readSecret(ctx context.Context, namespace, name string) (s secret, exists bool, err error) {
-	q := request{op: "read Secret " + namespace + "/" + name, need: readNeed(namespace, name), path: pathOf("", namespace, "secrets", name)}
+	q := request{op: "read Secret " + namespace + "/" + name, kind: "Secret", need: readNeed(namespace, name), path: pathOf("", namespace, "secrets", name)}
 	err = c.do(ctx, q, &s)
 	if errors.Is(err, rota.ErrNotFound) {
 		return secret{}, false, nil // of a namespace that isn't there, the write says so
@@ -123,12 +123,21 @@ func (t *Secret) apply(ctx context.Context, was secret, annotations map[string]s
 		query.Set("dryRun", "All")
 	}
 	q := request{
-		op: op + t.String(), need: writeNeed(t.Namespace, t.Object), method: http.MethodPatch, query: query, form: applyPatch, used: c,
+		op: op + t.String(), kind: "Secret", need: writeNeed(t.Namespace, t.Object), method: http.MethodPatch, query: query, form: applyPatch, used: c,
 		path: pathOf("", t.Namespace, "secrets", t.Object),
 		body: map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": kept, "type": t.Content.kind(), "data": data},
 	}
 	var now secret
-	return t.Connection.do(ctx, q, &now)
+	if err := t.Connection.do(ctx, q, &now); err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		if !bytes.Equal(now.Data[key], data[key]) {
+			return t.Connection.refuse(op+t.String(), rota.Outside("let no admission webhook change the Secrets that Rota writes: kubectl get mutatingwebhookconfigurations"),
+				fmt.Errorf("its key %s isn't what was written: something in the cluster changes it on the way", key))
+		}
+	}
+	return nil
 }
 
 // holds reports whether the Secret is as a delivery would leave it.

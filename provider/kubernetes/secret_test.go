@@ -284,6 +284,9 @@ func TestRefusalsAreClassifiedAndShowNoValue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			connection, faults := c.faulty()
 			faults.Answer(http.MethodPatch, "/secrets/", echo(test.status, test.message))
+			if test.status == http.StatusUnauthorized { // the login is tried twice
+				faults.Answer(http.MethodPatch, "/secrets/", echo(test.status, test.message))
+			}
 			err := c.target(connection).Deliver(t.Context(), delivery(canary))
 			wantError(t, err, test.class, nil, test.remedy)
 			e, _ := errors.AsType[*rota.Error](err)

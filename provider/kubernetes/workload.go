@@ -133,7 +133,7 @@ func (s selector) String() string {
 // getWorkload reads one workload.
 func (c *Connection) getWorkload(ctx context.Context, namespace string, k kind, name string) (*workload, error) {
 	w := &workload{}
-	q := request{op: "read " + k.title + " " + namespace + "/" + name, path: pathOf(groupApps, namespace, k.resource, name),
+	q := request{op: "read " + k.title + " " + namespace + "/" + name, kind: k.title, path: pathOf(groupApps, namespace, k.resource, name),
 		need: need{verbs: []string{"get", "patch"}, group: groupApps, resource: k.resource, name: name, namespace: namespace}}
 	err := c.do(ctx, q, w)
 	w.kind = k
@@ -144,10 +144,15 @@ func (c *Connection) getWorkload(ctx context.Context, namespace string, k kind, 
 // below what's read of an answer.
 const pageSize = "100"
 
+// maxPages is how many pages a list may have: 100,000 objects are more than a namespace
+// can do with.
+const maxPages = 1000
+
 // listAll gathers the items of a list.
 func listAll[T any](ctx context.Context, c *Connection, q request, labels string) ([]T, error) {
 	var all []T
-	for next := ""; ; {
+	next := ""
+	for range maxPages {
 		q.query = url.Values{"limit": {pageSize}}
 		if labels != "" {
 			q.query.Set("labelSelector", labels)
@@ -169,13 +174,16 @@ func listAll[T any](ctx context.Context, c *Connection, q request, labels string
 			return all, nil
 		}
 	}
+	e := &rota.Error{System: c.System(), Connection: c.name, Op: q.op, Class: rota.ClassWait}
+	e.Err, e.Remedies = fmt.Errorf("the list has more than %d pages", maxPages), c.notAnAPIServer()
+	return nil, e
 }
 
 // listWorkloads reads all workloads of a namespace, or those with these labels.
 func (c *Connection) listWorkloads(ctx context.Context, namespace, labels string) ([]*workload, error) {
 	var all []*workload
 	for _, k := range kinds {
-		q := request{op: "list the " + k.resource + " of namespace " + namespace, path: pathOf(groupApps, namespace, k.resource, ""),
+		q := request{op: "list the " + k.resource + " of namespace " + namespace, kind: k.title + "List", path: pathOf(groupApps, namespace, k.resource, ""),
 			need: need{verbs: []string{"list", "get", "patch"}, group: groupApps, resource: k.resource, namespace: namespace}}
 		some, err := listAll[*workload](ctx, c, q, labels)
 		if err != nil {
