@@ -15,15 +15,18 @@ var (
 
 // Holders implements [rota.HolderReporter]: pods that read the Secret before the version
 // was in it, and still run. Those of Jobs let go by themselves.
-func (t *Secret) Holders(ctx context.Context, _ rota.HoldersRequest) ([]rota.Holder, error) {
+func (t *Secret) Holders(ctx context.Context, r rota.HoldersRequest) ([]rota.Holder, error) {
 	if t.NoWait {
 		return nil, nil
 	}
-	s, _, err := t.Connection.readSecret(ctx, t.Namespace, t.Object)
+	s, exists, err := t.Connection.readSecret(ctx, t.Namespace, t.Object)
 	if err != nil {
 		return nil, err
 	}
 	d := delivered{secret: s, key: t.Object, state: s.Metadata.ResourceVersion, at: s.appliedAt()}
+	if !exists || d.at.After(t.Connection.now().Add(skew)) { // pods read it all the same
+		d.at, _ = t.Connection.clock.There(r.Since)
+	}
 	return t.Connection.holders(ctx, t.Namespace, t.Object, d, defaultPropagation)
 }
 
@@ -63,21 +66,17 @@ func (c *Connection) holders(ctx context.Context, namespace, name string, d deli
 	}
 	var holders []rota.Holder
 	for _, p := range pods {
-		if !p.active() || p.began().After(d.at) || p.restart().covers(d) {
-			continue
+		if p.active() && !p.isNew(d, c.now()) && p.mayHold(name, d, c.now(), propagation) {
+			holders = append(holders, p.holder())
 		}
-		switch p.Spec.uses(name) {
-		case unused:
-			continue
-		case mounted:
-			if c.now().Sub(d.at) > propagation {
-				continue
-			}
-		case fixed:
-		}
-		holders = append(holders, p.holder())
 	}
 	return holders, nil
+}
+
+// isNew reports whether the pod comes from a restart after the delivery. A pod can say so
+// of itself, but not that it's younger than it is.
+func (p *pod) isNew(d delivered, now time.Time) bool {
+	return p.restart().covers(d, now) && !p.Metadata.CreationTimestamp.Before(d.at.Add(-skew))
 }
 
 // restart is the one that the pod comes from.

@@ -12,6 +12,7 @@ import (
 type podSpec struct {
 	InitContainers []container `json:"initContainers"`
 	Containers     []container `json:"containers"`
+	Debug          []container `json:"ephemeralContainers"`
 	Volumes        []struct {
 		Name   string `json:"name"`
 		Secret struct {
@@ -28,8 +29,9 @@ type podSpec struct {
 }
 
 type container struct {
-	Name string `json:"name"`
-	Env  []struct {
+	Name          string `json:"name"`
+	RestartPolicy string `json:"restartPolicy"` // Always makes an init container a sidecar
+	Env           []struct {
 		From struct {
 			Secret struct {
 				Name string `json:"name"`
@@ -48,20 +50,35 @@ type container struct {
 	} `json:"volumeMounts"`
 }
 
-// usage is how a pod reads a Secret.
+// usage is how a container, or all of a pod's, read a Secret.
 type usage int
 
 const (
 	unused usage = iota
 	// mounted means that the kubelet replaces the value while the pod runs.
 	mounted
-	// fixed means that the pod keeps the value that it began with: in its environment,
-	// or mounted as a single file of a volume (subPath), which the kubelet never replaces.
+	// bound means a single file of a volume (subPath), which the kubelet never replaces.
+	// A container that's started again gets what the volume has by then.
+	bound
+	// fixed means that the container keeps the value that it began with, in its
+	// environment. A container that's started again gets the one of then.
 	fixed
+	// passed means that an init container has read it. It runs only once, and what it has
+	// made of it is there as long as the pod is.
+	passed
 )
 
 // uses is how pods with this spec read a Secret.
 func (s podSpec) uses(secret string) usage {
+	most := unused
+	for _, how := range s.readers(secret) {
+		most = max(most, how)
+	}
+	return most
+}
+
+// readers are the containers that read a Secret, by their names, and how each does.
+func (s podSpec) readers(secret string) map[string]usage {
 	var volumes []string
 	for _, v := range s.Volumes {
 		if v.Secret.Name == secret {
@@ -73,26 +90,44 @@ func (s podSpec) uses(secret string) usage {
 			}
 		}
 	}
+	found := map[string]usage{}
+	for _, c := range slices.Concat(s.Containers, s.Debug) {
+		if how := c.uses(secret, volumes); how != unused {
+			found[c.Name] = how
+		}
+	}
+	for _, c := range s.InitContainers {
+		how := c.uses(secret, volumes)
+		if how != unused && c.RestartPolicy != "Always" {
+			how = passed
+		}
+		if how != unused {
+			found[c.Name] = how
+		}
+	}
+	return found
+}
+
+// uses is how the container reads a Secret that's in these volumes.
+func (c container) uses(secret string, volumes []string) usage {
 	most := unused
-	for _, c := range slices.Concat(s.InitContainers, s.Containers) {
-		for _, e := range c.Env {
-			if e.From.Secret.Name == secret {
-				return fixed
-			}
+	for _, e := range c.Env {
+		if e.From.Secret.Name == secret {
+			return fixed
 		}
-		for _, e := range c.EnvFrom {
-			if e.Secret.Name == secret {
-				return fixed
-			}
+	}
+	for _, e := range c.EnvFrom {
+		if e.Secret.Name == secret {
+			return fixed
 		}
-		for _, m := range c.Mounts {
-			if !slices.Contains(volumes, m.Name) {
-				continue
-			}
-			if m.SubPath != "" || m.SubPathExpr != "" {
-				return fixed
-			}
-			most = mounted
+	}
+	for _, m := range c.Mounts {
+		switch {
+		case !slices.Contains(volumes, m.Name):
+		case m.SubPath != "" || m.SubPathExpr != "":
+			most = bound
+		default:
+			most = max(most, mounted)
 		}
 	}
 	return most
@@ -107,6 +142,7 @@ type pod struct {
 		Conditions     []condition       `json:"conditions"`
 		InitContainers []containerStatus `json:"initContainerStatuses"`
 		Containers     []containerStatus `json:"containerStatuses"`
+		Debug          []containerStatus `json:"ephemeralContainerStatuses"`
 	} `json:"status"`
 }
 
@@ -126,8 +162,9 @@ type containerState struct {
 		StartedAt time.Time `json:"startedAt"`
 	} `json:"running"`
 	Terminated struct {
-		Reason   string `json:"reason"`
-		ExitCode int    `json:"exitCode"`
+		Reason    string    `json:"reason"`
+		ExitCode  int       `json:"exitCode"`
+		StartedAt time.Time `json:"startedAt"`
 	} `json:"terminated"`
 }
 
@@ -138,7 +175,7 @@ func (p *pod) active() bool { return p.Status.Phase != "Succeeded" && p.Status.P
 // running containers was started. It's when the pod was made if that isn't known.
 func (p *pod) began() time.Time {
 	began := time.Time{}
-	for _, c := range p.Status.Containers {
+	for _, c := range slices.Concat(p.Status.InitContainers, p.Status.Containers) {
 		if c.State.Running != nil && (began.IsZero() || c.State.Running.StartedAt.Before(began)) {
 			began = c.State.Running.StartedAt
 		}
@@ -147,6 +184,37 @@ func (p *pod) began() time.Time {
 		return p.Metadata.CreationTimestamp
 	}
 	return began
+}
+
+// mayHold reports whether a container of the pod may have what a Secret held before a
+// delivery. Kubelets need some time to replace it in volumes, and to report what runs.
+func (p *pod) mayHold(secret string, d delivered, now time.Time, propagation time.Duration) bool {
+	if p.Metadata.CreationTimestamp.After(d.at) {
+		return false
+	}
+	soon := !now.After(d.at.Add(propagation))
+	statuses := map[string]containerState{}
+	for _, c := range slices.Concat(p.Status.InitContainers, p.Status.Containers, p.Status.Debug) {
+		statuses[c.Name] = c.State
+	}
+	for name, how := range p.Spec.readers(secret) {
+		state := statuses[name]
+		started, until := time.Time{}, d.at
+		switch {
+		case how == mounted:
+		case how == passed && !state.Terminated.StartedAt.IsZero():
+			started = state.Terminated.StartedAt
+		case state.Running != nil:
+			started = state.Running.StartedAt
+		}
+		if how == bound {
+			until = until.Add(propagation)
+		}
+		if started.IsZero() && soon || !started.IsZero() && !started.After(until) {
+			return true
+		}
+	}
+	return false
 }
 
 // listPods reads the pods of a namespace, or those with these labels.

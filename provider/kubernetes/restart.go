@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -91,9 +90,18 @@ type delivered struct {
 // they're in whole seconds, and Rota's idea of the cluster's clock may be off by one.
 const certain = 2 * time.Second
 
-// covers reports whether the restart came after the delivery.
-func (s restarted) covers(d delivered) bool {
-	return s.For[d.key] == d.state || s.At.Sub(d.at) > certain
+// skew is how far apart the clocks of a cluster's API servers may be. A time that's
+// farther from the truth was written by somebody else.
+const skew = time.Minute
+
+// covers reports whether the restart came after the delivery. Others may have written
+// what the annotation says: a restart is never ahead of the clock, and none for a Secret
+// comes before that was written.
+func (s restarted) covers(d delivered, now time.Time) bool {
+	if s.At.After(now.Add(skew)) || d.secret.Metadata.UID != "" && s.At.Before(d.at.Add(-skew)) {
+		return false
+	}
+	return d.state != "" && s.For[d.key] == d.state || s.At.Sub(d.at) > certain
 }
 
 // lastRestart is the one in a workload's template.
@@ -126,17 +134,20 @@ func (r *Restart) Reload(ctx context.Context, req rota.ReloadRequest) error {
 			return err
 		}
 	}
-	for _, w := range all {
-		if err := r.restart(ctx, w, d); err != nil {
-			return err
-		}
-	}
-	for _, w := range all {
-		if err := r.wait(ctx, w, d); err != nil {
-			return err
+	for _, do := range []func(context.Context, *workload, delivered) error{r.restart, r.wait} {
+		for _, w := range all {
+			if err := do(ctx, w, d); err != nil && !r.gone(err) {
+				return err
+			}
 		}
 	}
 	return ctx.Err()
+}
+
+// gone reports whether a workload was deleted since it was found. One that rota.yaml
+// names should be there.
+func (r *Restart) gone(err error) bool {
+	return len(r.Workloads) == 0 && errors.Is(err, rota.ErrNotFound)
 }
 
 // delivered reads the Secret, if it's known. The cluster has answered before, so its
@@ -152,7 +163,11 @@ func (r *Restart) delivered(ctx context.Context, req rota.ReloadRequest) (delive
 	if !exists {
 		return delivered{}, r.Connection.refuse("read Secret "+r.Namespace+"/"+r.Secret, rota.Configure("secret", "the Secret that a target, or what syncs it, writes in this namespace"), fmt.Errorf("it isn't there: %w", rota.ErrNotFound))
 	}
-	return delivered{secret: s, key: r.Secret, state: s.Metadata.ResourceVersion, at: s.writtenAt()}, nil
+	d := delivered{secret: s, key: r.Secret, state: s.Metadata.ResourceVersion, at: s.writtenAt()}
+	if now := r.Connection.now(); d.at.After(now.Add(skew)) {
+		d.at = now
+	}
+	return d, nil
 }
 
 // writtenAt is when the Secret's values were written last.
@@ -201,7 +216,7 @@ func (r *Restart) restarts(w *workload) bool {
 
 // must reports whether Rota has to restart the workload now.
 func (r *Restart) must(w *workload, d delivered) bool {
-	return r.restarts(w) && !w.reloadedByOther(r.Secret) && !w.lastRestart().covers(d) && w.replicaless() == ""
+	return r.restarts(w) && !w.reloadedByOther(d.secret) && !w.lastRestart().covers(d, r.Connection.now()) && w.replicaless() == ""
 }
 
 // replicaless says why there's nothing to restart, "" if there is.
@@ -210,22 +225,6 @@ func (w *workload) replicaless() string {
 		return "it's scaled to 0"
 	}
 	return ""
-}
-
-// reloadedByOther reports whether Stakater's Reloader watches this workload and restarts
-// it when the Secret changes.
-func (w *workload) reloadedByOther(secret string) bool {
-	if secret == "" {
-		return false
-	}
-	for _, a := range []map[string]string{w.Metadata.Annotations, w.Spec.Template.Metadata.Annotations} {
-		auto := a["reloader.stakater.com/auto"] == "true" || a["secret.reloader.stakater.com/auto"] == "true"
-		named := slices.ContainsFunc(strings.Split(a["secret.reloader.stakater.com/reload"], ","), func(name string) bool { return strings.TrimSpace(name) == secret })
-		if named || auto && w.Spec.Template.Spec.uses(secret) != unused {
-			return true
-		}
-	}
-	return false
 }
 
 // gather waits for what's delivered at about the same time.

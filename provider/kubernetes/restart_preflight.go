@@ -16,28 +16,40 @@ func (r *Restart) Preflight(ctx context.Context) []rota.Finding {
 	if err != nil {
 		return []rota.Finding{provider.Found(check, "", err)}
 	}
+	var s secret
+	if r.Secret != "" { // which a target may be about to make
+		if s, _, err = r.Connection.readSecret(ctx, r.Namespace, r.Secret); err != nil {
+			return []rota.Finding{provider.Found("read Secret "+r.Namespace+"/"+r.Secret, "", err)}
+		}
+	}
 	if len(all) == 0 {
 		return []rota.Finding{provider.Warned(check, "none reads Secret "+r.Secret, "correct the namespace or the secret, or name the workloads if they read it in another way")}
 	}
 	findings := []rota.Finding{provider.Found(check, fmt.Sprintf("%d read it or are named", len(all)), nil)}
 	for _, w := range all {
-		findings = append(findings, r.preflight(ctx, w))
+		findings = append(findings, r.preflight(ctx, w, s))
 	}
 	_, err = r.Connection.listPods(ctx, r.Namespace, all[0].Spec.Selector.String())
 	return append(findings, provider.Found("list the pods of namespace "+r.Namespace, "", err))
 }
 
-func (r *Restart) preflight(ctx context.Context, w *workload) rota.Finding {
+func (r *Restart) preflight(ctx context.Context, w *workload, s secret) rota.Finding {
 	check := "restart " + r.Namespace + "/" + w.String()
 	switch {
 	case !r.restarts(w):
 		return provider.Found(check, "it only mounts the Secret: no restart, Rota waits for the kubelets", nil)
-	case w.reloadedByOther(r.Secret):
+	case w.reloadedByOther(s):
 		return provider.Found(check, "Reloader restarts it: Rota waits for the rollout", nil)
 	case w.replicaless() != "":
 		return provider.Found(check, w.replicaless(), nil)
 	}
-	err := r.obstacle(w)
+	_, err := r.Connection.getWorkload(ctx, r.Namespace, w.kind, w.Metadata.Name) // a reload does
+	if r.gone(err) {
+		return provider.Found(check, "it's gone by now", nil)
+	}
+	if err == nil {
+		err = r.obstacle(w)
+	}
 	if err == nil {
 		err = r.patch(ctx, w, delivered{key: r.Secret, state: "dry run"}, true)
 	}

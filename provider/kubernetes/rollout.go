@@ -66,7 +66,7 @@ func (r *Restart) look(ctx context.Context, w *workload, d delivered) (done bool
 		return false, "", err
 	}
 	state = w.missing()
-	if state == "" && !w.reloadedByOther(r.Secret) {
+	if state == "" && !w.reloadedByOther(d.secret) {
 		return true, "", nil
 	}
 	pods, err := r.Connection.listPods(ctx, r.Namespace, w.Spec.Selector.String())
@@ -76,7 +76,7 @@ func (r *Restart) look(ctx context.Context, w *workload, d delivered) (done bool
 	if state == "" { // somebody else restarts it, which may not have begun
 		for _, p := range pods {
 			if p.active() && !p.began().After(d.at) {
-				return false, "Reloader hasn't replaced pod " + p.Metadata.Name + " yet", nil
+				return false, "Reloader hasn't replaced pod " + p.Metadata.Name + " yet. The workload's annotations leave the restart to Reloader: see whether it runs", nil
 			}
 		}
 		return true, "", nil

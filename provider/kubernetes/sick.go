@@ -59,5 +59,5 @@ func (r *Restart) lastLines(ctx context.Context, pod, container string, d delive
 	if len(text) >= logBytes { // half a value in the last line wouldn't be recognized
 		text = text[:bytes.LastIndexByte(text, '\n')+1]
 	}
-	return rota.OneLine(rota.Sanitize(errors.New(string(text)), d.secret.values()).Error())
+	return d.said(rota.OneLine(rota.Sanitize(errors.New(string(text)), d.secret.values()).Error()))
 }
