@@ -33,6 +33,8 @@ type HoldersRequest struct {
 	// Since is when the version was in place by Rota's clock: at the target itself,
 	// or for a reloader at all targets. Whoever read the value later has it.
 	Since time.Time
+	// From is that of [ReloadRequest].
+	From time.Time
 }
 
 // Holder is a consumer that may hold an older value.

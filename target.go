@@ -1,6 +1,9 @@
 package rota
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Target is a place that receives a copy of the current credential: a file, a
 // variable, a row. All methods must be safe to call concurrently.
@@ -35,6 +38,9 @@ type Reloader interface {
 type ReloadRequest struct {
 	Secret  string
 	Version string
+	// From is when the version was made, or made current again by a rollback, by
+	// Rota's clock: nobody can have its value from before. It's zero if nobody knows.
+	From time.Time
 }
 
 // Check is the user's own test of a new credential: a bucket that must be

@@ -78,7 +78,7 @@ func (t *turn) findHolders(ctx context.Context) {
 	for _, r := range t.s.reporters() {
 		var holders []rota.Holder
 		err := t.outside.retry(ctx, 3, r.role+".holders", r.name, func(ctx context.Context) (err error) {
-			holders, err = r.Holders(ctx, rota.HoldersRequest{Secret: t.s.Name, Version: current.ID, Since: t.inPlace(current, r)})
+			holders, err = r.Holders(ctx, rota.HoldersRequest{Secret: t.s.Name, Version: current.ID, Since: t.inPlace(current, r), From: t.from(current.ID)})
 			return err
 		})
 		if err != nil {
@@ -103,4 +103,19 @@ func (t *turn) inPlace(current rota.Version, r reporter) time.Time {
 		last = maxTime(last, at)
 	}
 	return last
+}
+
+// from is when nobody could have the current version's value yet: before it was made,
+// or before a rollback made it current again. If somebody else has put it back, nobody
+// knows when that was.
+func (t *turn) from(version string) time.Time {
+	current, _ := t.seen.find(rota.LabelCurrent)
+	vp := t.ledger.version(version)
+	switch {
+	case current.ID != version, !vp.PutBackAt.IsZero():
+		return time.Time{}
+	case !t.ledger.progress.RolledBackAt.IsZero():
+		return maxTime(current.CreatedAt, vp.PromotedAt)
+	}
+	return current.CreatedAt
 }

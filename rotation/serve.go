@@ -79,7 +79,7 @@ func (t *turn) reload(ctx context.Context, d Decision) error {
 		}
 		err := t.outside.traced(ctx, Span{Name: "reloader.reload", Object: name}, func(ctx context.Context) error {
 			return t.ledger.keepDuring(ctx, func(ctx context.Context) error {
-				return r.Reload(ctx, rota.ReloadRequest{Secret: t.s.Name, Version: d.Version})
+				return r.Reload(ctx, rota.ReloadRequest{Secret: t.s.Name, Version: d.Version, From: t.from(d.Version)})
 			})
 		})
 		if err != nil {

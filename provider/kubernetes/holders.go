@@ -48,8 +48,11 @@ func (r *Restart) Holders(ctx context.Context, req rota.HoldersRequest) ([]rota.
 		return nil, nil
 	}
 	d, err := r.delivered(ctx, rota.ReloadRequest{Secret: req.Secret, Version: req.Version})
-	if err != nil || d.secret.Metadata.Labels[labelManaged] == "true" {
+	if err != nil || d.secret.isRotas() {
 		return nil, err
+	}
+	if r.lags(d, req.From) { // whatever runs has the old value, or gets it
+		return []rota.Holder{{Name: "Secret " + r.Namespace + "/" + r.Secret + ", which " + d.lagging(), Remedies: rota.Outside(r.syncHint())}}, nil
 	}
 	propagation := r.Propagation
 	if propagation == 0 {

@@ -53,7 +53,8 @@ type Restart struct {
 	Gather time.Duration
 	// Timeout bounds a reload. Defaults to 15 min.
 	Timeout time.Duration
-	// NoWait says that no pod is waited for before the old credential is retired.
+	// NoWait says that no pod is waited for before the old credential is retired, nor for
+	// what keeps the Secret in sync.
 	NoWait bool
 	// Poll is how often the cluster is asked how far it is. Defaults to 2 s.
 	Poll time.Duration
@@ -125,7 +126,7 @@ func (r *Restart) Reload(ctx context.Context, req rota.ReloadRequest) error {
 	if err != nil {
 		return err
 	}
-	d, err := r.delivered(ctx, req)
+	d, err := r.synced(ctx, req)
 	if err != nil {
 		return err
 	}
