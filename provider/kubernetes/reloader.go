@@ -9,9 +9,9 @@ import (
 // The annotations of Stakater's Reloader, https://github.com/stakater/Reloader.
 const (
 	stakaterAuto       = "reloader.stakater.com/auto"
-	stakaterSecretAuto = "secret.reloader.stakater.com/auto"            //nolint:gosec // an annotation's name
-	stakaterReload     = "secret.reloader.stakater.com/reload"          //nolint:gosec // an annotation's name
-	stakaterExclude    = "secrets.exclude.reloader.stakater.com/reload" //nolint:gosec // an annotation's name
+	stakaterSecretAuto = "secret.reloader.stakater.com/auto"
+	stakaterReload     = "secret.reloader.stakater.com/reload"
+	stakaterExclude    = "secrets.exclude.reloader.stakater.com/reload"
 	stakaterSearch     = "reloader.stakater.com/search"
 	stakaterMatch      = "reloader.stakater.com/match"  // on the Secret
 	stakaterIgnore     = "reloader.stakater.com/ignore" // on the Secret

@@ -208,6 +208,9 @@ func (t *Secret) clash(was secret, secret string) error {
 		return refuse("set secret to a new name in rota.yaml and refer to that in the workloads; or delete the Secret and create it again without immutable: true", "it's immutable")
 	case controlled:
 		return refuse("let Rota write to what "+controller.Kind+" reads instead; or set secret to another name in rota.yaml", "%s %s made it and would put its own values back", controller.Kind, controller.Name)
+	case was.writer(t.Content.keys()) != "":
+		writer := was.writer(t.Content.keys())
+		return refuse("let Rota write to what "+writer+" reads instead, or end that; or set secret to another name in rota.yaml", "%s writes it, too, and would put its own values back", writer)
 	case was.Type != t.Content.kind():
 		return refuse("set type: "+was.Type+" in rota.yaml, or delete the Secret: a Secret's type can't be changed", "its type is %s, and rota.yaml says %s", was.Type, t.Content.kind())
 	case was.Metadata.Labels[labelManaged] != "true" && !t.Adopt:
