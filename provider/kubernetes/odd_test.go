@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,5 +203,36 @@ func TestADeletedSecretsOldValueIsStillHeld(t *testing.T) {
 	h, err := c.target(c.admin()).Holders(t.Context(), rota.HoldersRequest{Secret: "prod/orders", Since: since})
 	if err != nil || len(h) != 1 {
 		t.Errorf("%v, %v", h, err)
+	}
+}
+
+// A quota without room for a surge refuses a pod now and then, though the rollout gets
+// on: as an old pod goes, there's room for the next.
+func TestARolloutThatGetsOnIsntGivenUp(t *testing.T) {
+	c := start(t)
+	c.deliver("the-first-one")
+	c.workload("Deployment", "orders", 1, byEnv, "", "")
+	c.healthy("Deployment", "orders")
+	quota := pathOf("", c.namespace, "resourcequotas", "tight")
+	c.Do(t, http.MethodPost, pathOf("", c.namespace, "resourcequotas", ""), map[string]any{"metadata": map[string]any{"name": "tight"}, "spec": map[string]any{"hard": map[string]any{"pods": "1"}}}, nil)
+	until(t, "the quota to be counted", func() bool {
+		var q struct {
+			Status struct{ Used map[string]string }
+		}
+		c.Do(t, http.MethodGet, quota, nil, &q)
+		return q.Status.Used["pods"] == "1"
+	})
+	req := c.deliver(canary)
+	r := c.reloader(c.admin())
+	r.Timeout, r.Poll = 30*time.Second, 200*time.Millisecond
+	ended := make(chan error, 1)
+	go func() { ended <- r.Reload(t.Context(), req) }()
+	until(t, "a refusal", func() bool {
+		return slices.ContainsFunc(c.get("Deployment", "orders").Status.Conditions, func(c condition) bool { return c.Type == "ReplicaFailure" && c.Status == "True" })
+	})
+	time.Sleep(3 * r.Poll)
+	c.Do(t, http.MethodDelete, quota, nil, nil)
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -14,13 +14,21 @@ import (
 // maxMisses is how many looks in a row may fail: the rollout goes on meanwhile.
 const maxMisses = 10
 
+// maxStill is how many looks in a row may show no progress while pods are refused: a quota
+// without room for a surge refuses one now and then, and the rollout gets on all the same.
+const maxStill = 60
+
 // wait waits until the workload's pods have the value that was delivered.
 func (r *Restart) wait(ctx context.Context, w *workload, d delivered) error {
 	op := "roll out " + r.Namespace + "/" + w.String()
 	state := "it was never looked at"
+	lacked, still := "", 0
 	for misses := 0; ; {
 		now, err := r.Connection.getWorkload(ctx, r.Namespace, w.kind, w.Metadata.Name)
 		if err == nil {
+			if lacks := now.missing(); lacks != lacked {
+				lacked, still = lacks, 0
+			}
 			var done bool
 			var how string
 			if done, how, err = r.look(ctx, now, d); done {
@@ -31,6 +39,9 @@ func (r *Restart) wait(ctx context.Context, w *workload, d delivered) error {
 		switch {
 		case err == nil:
 			misses = 0
+		case errors.Is(err, errRefusedPods) && still < maxStill:
+			misses, state = 0, lacked+"; "+err.Error()
+			still++
 		case isFailed(err), rota.ClassOf(err) != rota.ClassWait, ctx.Err() == nil && misses >= maxMisses:
 			return err
 		case ctx.Err() == nil:
@@ -141,6 +152,9 @@ func isFailed(err error) bool {
 	return ok
 }
 
+// errRefusedPods is that of pods that can't be made.
+var errRefusedPods = errors.New("its pods can't be made")
+
 // fails is the error of a rollout that fails. It's tried again: somebody mends it, and
 // nothing is retired until then.
 func (r *Restart) fails(w *workload, hint, format string, args ...any) error {
@@ -164,7 +178,7 @@ func (r *Restart) broken(w *workload, d delivered) error {
 	for _, c := range w.Status.Conditions {
 		switch said := d.said(c.Message); {
 		case c.Type == "ReplicaFailure" && c.Status == "True":
-			return r.fails(w, describe+", such as a ResourceQuota or an admission policy that refuses its pods", "its pods can't be made: %s", said)
+			return r.fails(w, describe+", such as a ResourceQuota or an admission policy that refuses its pods", "%w: %s", errRefusedPods, said)
 		case c.Type == "Progressing" && c.Status == "False" && c.Reason == "ProgressDeadlineExceeded":
 			return r.fails(w, describe+", and raise its progressDeadlineSeconds if it just needs longer", "its progress deadline is over: %s", said)
 		}
