@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -167,11 +168,30 @@ func (l *login) restConfig(cfg Config) (*rest.Config, error) {
 		return nil, rota.WithRemedies(fmt.Errorf("kubeconfig: %s can't be used: %s", l.from, oneLine(err)), rota.Outside("see what kubectl --kubeconfig "+cfg.Kubeconfig+" --context "+in+" version says"))
 	}
 	if restConfig.ExecProvider != nil {
+		if err := trustedPlugin(cfg.Kubeconfig, restConfig.ExecProvider.Command); err != nil {
+			return nil, err
+		}
 		l.plugin = true
 		restConfig.ExecProvider.StdinUnavailable = true
 		restConfig.ExecProvider.StdinUnavailableMessage = "Rota asks nobody"
 	}
 	return restConfig, nil
+}
+
+// trustedPlugin refuses a login's plugin that others than root and this user could have
+// chosen or replaced, as with any command that Rota runs.
+func trustedPlugin(kubeconfig, plugin string) error {
+	if err := provider.TrustedPath(kubeconfig); err != nil {
+		return fmt.Errorf("kubeconfig: it names a plugin to run: %w", err)
+	}
+	path, err := exec.LookPath(plugin)
+	if err != nil {
+		return nil //nolint:nilerr // running it says so
+	}
+	if err := provider.TrustedPath(path); err != nil {
+		return fmt.Errorf("the plugin of %s: %w", kubeconfig, err)
+	}
+	return nil
 }
 
 // inCluster is the login of the pod that Rota runs in. client-go reads the token's file

@@ -159,3 +159,27 @@ func TestASlowAPIServerIsGivenUp(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+// A plugin is a command that Rota runs: who may write the kubeconfig, or the plugin, could
+// have it run anything.
+func TestAPluginThatOthersCouldReplaceIsntRun(t *testing.T) {
+	c := start(t)
+	for name, open := range map[string]func(kubeconfig, plugin string) string{
+		"the kubeconfig": func(kubeconfig, _ string) string { return kubeconfig },
+		"the plugin":     func(_, plugin string) string { return plugin },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ran := filepath.Join(t.TempDir(), "ran")
+			program := plugin(t, "touch "+ran)
+			kubeconfig := write(t, "k", c.KubeconfigOf(fmt.Sprintf("{exec: {apiVersion: client.authentication.k8s.io/v1, command: %q, interactiveMode: Never}}", program)))
+			if err := os.Chmod(open(kubeconfig, program), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			_, err := dial(t, Config{Kubeconfig: kubeconfig}).Identity(t.Context())
+			wantError(t, err, rota.ClassStop, nil, "others than its owner can write to "+open(kubeconfig, program), "chmod go-w")
+			if _, err := os.Stat(ran); err == nil {
+				t.Error("it was run")
+			}
+		})
+	}
+}

@@ -14,17 +14,21 @@ import (
 // written the version into it. A restart before that would bring back the old value, and
 // pods that have it would look new.
 func (r *Restart) synced(ctx context.Context, req rota.ReloadRequest) (delivered, error) {
-	for {
+	for last := (delivered{}); ; {
 		d, err := r.delivered(ctx, req)
-		if err != nil || !r.lags(d, req.From) {
+		switch {
+		case err != nil && (ctx.Err() == nil || last.at.IsZero()), err == nil && !r.lags(d, req.From):
 			return d, err
+		case err == nil:
+			last = d
+			err = rota.Sleep(ctx, cmp.Or(r.Poll, defaultPoll))
 		}
-		if err := rota.Sleep(ctx, cmp.Or(r.Poll, defaultPoll)); err == nil {
+		if err == nil {
 			continue
 		}
 		e := &rota.Error{System: r.Connection.System(), Connection: r.Connection.name, Op: "reload Secret " + r.Namespace + "/" + r.Secret, Class: rota.ClassWait, Err: ctx.Err()}
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			e.Err = fmt.Errorf("it %s: %w", d.lagging(), ctx.Err())
+			e.Err = fmt.Errorf("it %s: %w", last.lagging(), ctx.Err())
 			e.Remedies = rota.Outside(r.syncHint())
 		}
 		return d, e
