@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ func (l *login) unanswered(e *rota.Error, err error) error {
 func (l *login) pluginFailed(e *rota.Error, err error) error {
 	_, text, _ := strings.Cut(err.Error(), "getting credentials: ")
 	text, _, _ = strings.Cut(text, "\n")
+	text = strings.TrimSuffix(text, ": "+context.DeadlineExceeded.Error())
 	e.Class, e.Err = rota.ClassWait, provider.Opaque("the login's plugin failed: "+provider.Said(text), err, nil)
 	e.Remedies = rota.Outside("run kubectl with " + l.from + " as the user that Rota runs as, and see what the plugin says")
 	if strings.Contains(text, "not found") {
