@@ -25,8 +25,8 @@ func (r *roles) InForce(ctx context.Context, c rota.Credential) (inForce, known 
 	if err := r.ours(op, role); err != nil {
 		return false, false, err
 	}
-	rows, allowed, err := r.conn.authid(ctx, op, "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname ="+literal(role))
-	if err != nil || !allowed || len(rows) == 0 {
+	rows, _, err := r.conn.authid(ctx, op, "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname ="+literal(role))
+	if len(rows) == 0 { // after an error, too
 		return false, false, err
 	}
 	inForce, known = r.conn.matches(role, string(rows[0][0]), c.Field(rota.FieldPassword))
@@ -38,7 +38,7 @@ func (r *roles) InForce(ctx context.Context, c rota.Credential) (inForce, known 
 // last set or looked at.
 func (c *Connection) matches(role, verifier, password string) (same, known bool) {
 	pair := pairOf(verifier, password)
-	if last, ok := c.pairs.Load(role); ok && last == pair {
+	if last, _ := c.pairs.Load(role); last == pair {
 		return true, true
 	}
 	if same, known = matches(verifier, password); same {
@@ -65,7 +65,7 @@ func (c *Connection) authid(ctx context.Context, op, query string) (rows [][][]b
 		c.noAuthid.Store(true)
 		return nil, false, nil
 	}
-	return rows, err == nil, c.failed(op, err)
+	return rows, true, c.failed(op, err)
 }
 
 // rows runs a query without parameters, and returns its rows as text.
@@ -95,12 +95,13 @@ func matches(verifier, password string) (same, known bool) {
 	head, keys, _ := strings.Cut(rest, "$")
 	iterations, salt, _ := strings.Cut(head, ":")
 	stored, server, _ := strings.Cut(keys, ":")
-	n, err := strconv.Atoi(iterations)
-	if !scram || err != nil || n < 1 || n > maxIterations {
+	n, _ := strconv.Atoi(iterations) // 0 for what isn't a number
+	if !scram || n < 1 || n > maxIterations {
 		return false, false
 	}
 	raw := make([][]byte, 3)
 	for i, text := range []string{salt, stored, server} {
+		var err error
 		if raw[i], err = base64.StdEncoding.DecodeString(text); err != nil || len(raw[i]) == 0 {
 			return false, false
 		}
