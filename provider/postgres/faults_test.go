@@ -19,8 +19,10 @@ type proxy struct {
 	kind   providertest.FaultKind
 	skip   int // calls that go well before one that doesn't
 	left   int
-	ends   []net.Conn
-	close  func() // may be called again
+	// about, if set, decides instead: it sees what a client sends before the server does.
+	about func(sent []byte) providertest.FaultKind
+	ends  []net.Conn
+	close func() // may be called again
 }
 
 func newProxy(t testing.TB, server string) *proxy {
@@ -73,7 +75,13 @@ func (p *proxy) fault(sent []byte) providertest.FaultKind {
 	defer p.mu.Unlock()
 	terminate := bytes.HasPrefix(sent, []byte("X"))
 	cancel := len(sent) >= 8 && bytes.Equal(sent[4:8], []byte{4, 210, 22, 46})
-	if p.left == 0 || terminate || cancel { // neither is a call
+	if terminate || cancel { // neither is a call
+		return ""
+	}
+	if p.about != nil {
+		return p.about(sent)
+	}
+	if p.left == 0 {
 		return ""
 	}
 	if p.skip > 0 {
@@ -134,6 +142,23 @@ func (p *proxy) serve(client net.Conn) {
 			return
 		}
 	}
+}
+
+// watch has a function see what clients send, and decide what becomes of it.
+func (p *proxy) watch(about func(sent []byte) providertest.FaultKind) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.about = about
+}
+
+// hangAt lets what contains the text go unanswered.
+func (p *proxy) hangAt(text string) {
+	p.watch(func(sent []byte) providertest.FaultKind {
+		if bytes.Contains(sent, []byte(text)) {
+			return providertest.Hang
+		}
+		return ""
+	})
 }
 
 // through is a connection by way of a proxy.

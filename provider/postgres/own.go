@@ -94,10 +94,7 @@ func (o *own) Set(ctx context.Context, s rota.SetRequest) error {
 				}
 			}
 		})
-		if err == nil {
-			return nil
-		}
-		if !isLogin(err) {
+		if !isLogin(err) { // or none at all
 			return o.roles.conn.failed(op, err, s.Credential, c)
 		}
 		if err := o.roles.conn.refused(op, err, c); !errors.Is(err, rota.ErrRefused) {
