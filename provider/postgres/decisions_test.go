@@ -133,7 +133,7 @@ func TestASingleRoleIsOnlyJudgedByAnAnswer(t *testing.T) {
 	c, p := through(t, s, Config{Username: s.Superuser()})
 	name := role(t, s)
 	s.Exec(t, "ALTER ROLE "+name+" LOGIN PASSWORD 'x'")
-	p.hangAt("commit")
+	p.faultAt("commit", providertest.Hang)
 	err := must(c.Password(PasswordConfig{Role: name})).Delete(testenv.Soon(t, time.Second), rota.RetireRequest{CredentialID: name})
 	wantError(t, err, rota.ClassWait, nil, "delete password of role "+name)
 	if errors.Is(err, rota.ErrConflict) {

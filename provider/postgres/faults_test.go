@@ -151,11 +151,11 @@ func (p *proxy) watch(about func(sent []byte) providertest.FaultKind) {
 	p.about = about
 }
 
-// hangAt lets what contains the text go unanswered.
-func (p *proxy) hangAt(text string) {
+// faultAt has whatever contains the text go wrong.
+func (p *proxy) faultAt(text string, kind providertest.FaultKind) {
 	p.watch(func(sent []byte) providertest.FaultKind {
 		if bytes.Contains(sent, []byte(text)) {
-			return providertest.Hang
+			return kind
 		}
 		return ""
 	})

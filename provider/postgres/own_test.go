@@ -106,7 +106,7 @@ func TestWhatKeepsAnOwnLoginFromChangingItsPasswordIsSaid(t *testing.T) {
 	s.Exec(t, "ALTER ROLE "+name+" CONNECTION LIMIT -1")
 
 	// The change itself isn't a check that a quicker statement would help.
-	p.hangAt("ALTER ROLE")
+	p.faultAt("ALTER ROLE", providertest.Hang)
 	err := set(issuer(current), next)(testenv.Soon(t, 2*time.Second))
 	wantError(t, err, rota.ClassWait, context.DeadlineExceeded, op)
 	if len(rota.RemediesOf(err)) > 0 {

@@ -108,10 +108,7 @@ func (a *alternating) sameRights(ctx context.Context) rota.Finding {
 			all = append(all, only...)
 		}
 	}
-	f.OK, f.Detail = len(differences) == 0, strings.Join(differences, "; ")
-	if !f.OK {
-		f.Remedies = a.level(all)
-	}
+	f.OK, f.Detail, f.Remedies = len(differences) == 0, strings.Join(differences, "; "), a.level(all)
 	return f
 }
 
