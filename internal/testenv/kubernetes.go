@@ -127,12 +127,8 @@ func startKubernetes(programs string) (*KubernetesServer, error) {
 
 func (s *KubernetesServer) launch(programs string) error {
 	var ports [3]int
-	for i := range ports {
-		port, err := freePort()
-		if err != nil {
-			return err
-		}
-		ports[i] = port
+	if err := freePorts(ports[:]); err != nil {
+		return err
 	}
 	in := func(name string) string { return filepath.Join(s.dir, name) }
 	cert, key, err := Certificate(s.dir)

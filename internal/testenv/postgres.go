@@ -343,6 +343,16 @@ func (s *PostgresServer) NewDatabase(t testing.TB) string {
 	return s.DatabaseDSN(name)
 }
 
+// freePorts fills in ports that are free on 127.0.0.1.
+func freePorts(ports []int) (err error) {
+	for i := range ports {
+		if ports[i], err = freePort(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -108,12 +108,8 @@ func startRabbitMQ(o RabbitMQOptions) (*RabbitMQServer, error) {
 
 func (s *RabbitMQServer) launch(o RabbitMQOptions) error {
 	var ports [6]int
-	for i := range ports {
-		port, err := freePort()
-		if err != nil {
-			return err
-		}
-		ports[i] = port
+	if err := freePorts(ports[:]); err != nil {
+		return err
 	}
 	in := func(name string) string { return filepath.Join(s.dir, name) }
 	s.AMQP, s.API = fmt.Sprintf("amqp://127.0.0.1:%d", ports[0]), fmt.Sprintf("http://127.0.0.1:%d", ports[1])
