@@ -35,7 +35,7 @@ func newClientCRLs(file string, log *slog.Logger, now func() time.Time) (*client
 	return c, c.failed
 }
 
-// read reads the file, which holds one list or several, in PEM or DER.
+// read reads the file, unless it's as it was.
 func (c *clientCRLs) read() error {
 	text, err := os.ReadFile(c.file)
 	if err != nil {
@@ -44,30 +44,35 @@ func (c *clientCRLs) read() error {
 	if c.failed == nil && c.text != nil && bytes.Equal(text, c.text) {
 		return nil
 	}
-	var lists []*x509.RevocationList
-	add := func(der []byte) error {
-		list, err := x509.ParseRevocationList(der)
-		if err != nil {
-			return fmt.Errorf("tls: %s contains something else than revocation lists", c.file)
-		}
-		lists = append(lists, list)
-		return nil
-	}
-	block, rest := pem.Decode(text)
-	if block == nil {
-		err = add(text)
-	}
-	for ; block != nil && err == nil; block, rest = pem.Decode(rest) {
-		err = add(block.Bytes)
-	}
-	if err == nil && len(bytes.TrimSpace(rest)) > 0 && len(lists) > 0 && rest != nil {
-		err = fmt.Errorf("tls: %s ends with something else than a revocation list", c.file)
-	}
+	lists, err := parseCRLs(text)
 	if err != nil {
-		return err
+		return fmt.Errorf("tls: %s %w", c.file, err)
 	}
 	c.text, c.lists, c.signed, c.said = text, lists, map[string]*x509.RevocationList{}, map[string]bool{}
 	return nil
+}
+
+// parseCRLs parses one revocation list or several in PEM, and nothing else.
+func parseCRLs(text []byte) ([]*x509.RevocationList, error) {
+	var lists []*x509.RevocationList
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			break
+		}
+		list, err := x509.ParseRevocationList(block.Bytes)
+		if err != nil {
+			return nil, errors.New("contains something else than revocation lists")
+		}
+		lists, text = append(lists, list), rest
+	}
+	switch {
+	case len(lists) == 0:
+		return nil, errors.New("contains no revocation list in PEM")
+	case len(bytes.TrimSpace(text)) > 0:
+		return nil, errors.New("ends with something else than a revocation list")
+	}
+	return lists, nil
 }
 
 // check returns an error unless, in one of a certificate's chains, the lists say that

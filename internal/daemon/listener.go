@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -47,9 +46,8 @@ func (l *guardedListener) Accept() (net.Conn, error) {
 // admit counts a connection, unless there are too many.
 func (l *guardedListener) admit(remote net.Addr) (netip.Prefix, bool) {
 	address, _ := netip.ParseAddrPort(remote.String()) // zero for what has no address: one network too
-	ip := address.Addr().Unmap().WithZone("")
-	from := authn.Network(ip)
-	proxy := slices.ContainsFunc(l.exempt, func(p netip.Prefix) bool { return p.Contains(ip) })
+	from := authn.Network(address.Addr().Unmap().WithZone(""))
+	proxy := isProxy(remote.String(), l.exempt)
 	each := min(l.each(), max(1, l.most/2)) // so that one address alone can't take all
 	l.mu.Lock()
 	defer l.mu.Unlock()
