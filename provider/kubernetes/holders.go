@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -54,11 +55,7 @@ func (r *Restart) Holders(ctx context.Context, req rota.HoldersRequest) ([]rota.
 	if r.lags(d, req.From) { // whatever runs has the old value, or gets it
 		return []rota.Holder{{Name: "Secret " + r.Namespace + "/" + r.Secret + ", which " + d.lagging(), Remedies: rota.Outside(r.syncHint())}}, nil
 	}
-	propagation := r.Propagation
-	if propagation == 0 {
-		propagation = defaultPropagation
-	}
-	return r.Connection.holders(ctx, r.Namespace, r.Secret, d, propagation)
+	return r.Connection.holders(ctx, r.Namespace, r.Secret, d, cmp.Or(r.Propagation, defaultPropagation))
 }
 
 // holders are the running pods that read a Secret before it was written.
