@@ -28,6 +28,9 @@ func (t *turn) act(ctx context.Context) error {
 			return err
 		}
 		d, err := t.decide(ctx)
+		if err != nil && t.blind && t.goesOn(ctx, err) {
+			return errors.Join(err, t.renewUnseen(ctx))
+		}
 		if err != nil {
 			return err
 		}
@@ -68,7 +71,8 @@ func (t *turn) act(ctx context.Context) error {
 
 // decide looks outside and plans.
 func (t *turn) decide(ctx context.Context) (Decision, error) {
-	if err := t.observe(ctx); err != nil {
+	err := t.observe(ctx)
+	if t.blind = err != nil; t.blind {
 		return Decision{}, t.failed(Decision{}, err)
 	}
 	if driver := t.asked.driver; driver != nil {

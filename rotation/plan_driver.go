@@ -73,6 +73,9 @@ func (v *view) refuseDriver() error {
 		return nil
 	case !version.Has(rota.LabelPending):
 		return stop(fresh, "version %s does not carry AWSPENDING", version.ID)
+	case v.Traits.Renewable && (version.Empty || r.Rehearsal):
+		return stop("turn off Secrets Manager's rotation of the secret (aws secretsmanager cancel-rotate-secret), and leave its rotation to rota serve, or to rota run or the function's sweep on a short schedule",
+			"a %s ends unless it's renewed every so often, and Secrets Manager only calls to replace it", v.Traits.Kind)
 	case version.Empty && (r.Step == rota.StepSet || r.Step == rota.StepPromote):
 		return stop("the step create first", "version %s has no value yet", version.ID)
 	case !version.Empty && !version.Ours() && !r.Rehearsal:

@@ -95,7 +95,12 @@ func (v *view) renewalFails(at time.Time) (Decision, bool) {
 }
 
 // alive are the versions whose credentials are kept alive.
-func (v *view) alive() []rota.Version { return []rota.Version{v.current, v.pending, v.previous} }
+func (v *view) alive() []rota.Version {
+	if v.unseen {
+		return v.Contents.Versions
+	}
+	return []rota.Version{v.current, v.pending, v.previous}
+}
 
 // nextRenewal returns the version whose credential is renewed next, and since when that's
 // due, zero if none is.

@@ -21,6 +21,10 @@ type view struct {
 	// keptAlive means that renewals aren't planned, and assumed to succeed.
 	keptAlive bool
 
+	// unseen means that the store can't be read: the contents are what's remembered of
+	// the credentials in use.
+	unseen bool
+
 	waits []Decision // what will be due later, and when to look again
 }
 

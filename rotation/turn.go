@@ -30,6 +30,7 @@ type turn struct {
 	lockedOut bool
 	unrenewed error // why credentials in use couldn't be renewed, which keeps the turn from nothing
 	lost      bool  // the credential that a new one is to replace is one that nobody has
+	blind     bool  // the last look at the store failed
 	proves    bool  // it asks whether the next steps would succeed before one that can't be undone
 	tells     bool  // it asks whether the current credential is in force
 	// asksHolders says that it asks who still holds the previous credential.

@@ -98,6 +98,7 @@ type Daemon struct {
 	worker    *engine.Worker
 	schedule  scheduler
 	watchdog  *engine.Watchdog
+	keepAlive *engine.KeepAlive
 	directory *access.Cache
 	auth      auth
 	clientCAs *clientCAs // nil without client certificates
@@ -167,6 +168,9 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	}
 	d.watchdog = engine.NewWatchdog(engine.WatchdogOptions{
 		Rotator: d.newRotator("rota serve, watchdog"), Secrets: d.secrets, Unwired: d.unwired, Overdue: o.DB.Queue(), Health: d.schedule.Health, Log: o.Log,
+	})
+	d.keepAlive = engine.NewKeepAlive(engine.KeepAliveOptions{
+		Rotator: d.newRotator("rota serve, renewals"), Secrets: d.secrets, OpenCircuits: func() []string { return d.worker.Load().OpenCircuits }, Log: o.Log,
 	})
 	d.newEndpoints()
 	d.survey = d.newSurvey()
@@ -258,6 +262,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group.Go(func() error { return d.serve(ctx, server, listener) })
 	group.Go(func() error { return d.schedule.Run(ctx) })
 	group.Go(func() error { return d.watchdog.Run(ctx) })
+	group.Go(func() error { return d.keepAlive.Run(ctx) })
 	group.Go(func() error { return d.feed.Run(ctx) })
 	group.Go(func() error { d.auth.run(ctx); return nil })
 	group.Go(func() error { return d.anchors.run(ctx) })
