@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,9 +15,16 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// unfinished are the states of pipelines with jobs that run or will run by
-// themselves. One that waits for a person gets the new values with its next job.
-var unfinished = []api.BuildStateValue{api.Running, api.Pending, api.Preparing, api.WaitingForResource, api.Scheduled, "canceling", "waiting_for_callback"}
+// active are the states of jobs that run or will run by themselves. One that waits for a
+// person gets the new values when it starts.
+var active = []api.BuildStateValue{api.Running, api.Pending, api.Preparing, api.WaitingForResource, api.Scheduled}
+
+// later are more of them, which GitLab from before 2024 doesn't have.
+var later = []api.BuildStateValue{"canceling", "waiting_for_callback"}
+
+// unfinished are the states of pipelines that can be in them without an active job: one
+// is between two jobs, or its trigger job waits, which the list of jobs leaves out.
+var unfinished = []api.BuildStateValue{api.Running, api.WaitingForResource}
 
 const (
 	// skew is how wrong it may be how far GitLab's clock is from Rota's.
@@ -53,25 +61,102 @@ func (t *Variables) Holders(ctx context.Context, r rota.HoldersRequest) ([]rota.
 			return holders, err
 		}
 	}
+	if len(t.WaitFor) == 0 && t.Place.Level == LevelGroup {
+		return nil, nil // its projects' own lists have what they trigger in one another
+	}
+	for _, project := range projects {
+		holders, err := t.Connection.downstreamBefore(ctx, project, r.Since)
+		if err != nil || len(holders) > 0 {
+			return holders, err
+		}
+	}
 	return nil, nil
 }
 
-// pipelinesBefore are the project's unfinished pipelines that began before a time.
+// pipelinesBefore are the project's unfinished pipelines that began before a time. Asking
+// for its active jobs finds most of them with one call, and the states that the jobs don't
+// show take four.
 func (c *Connection) pipelinesBefore(ctx context.Context, project string, since time.Time) ([]rota.Holder, error) {
+	found := map[int64]bool{}
 	var holders []rota.Holder
+	add := func(list []*api.PipelineInfo) {
+		for _, p := range list {
+			if !found[p.ID] && c.beganBefore(p, since) {
+				holders = append(holders, holderOf(project, p))
+			}
+			found[p.ID] = true
+		}
+	}
 	for _, state := range unfinished {
 		for _, source := range []*string{nil, &children} {
-			more, err := c.pipelinesIn(ctx, project, state, source, since)
+			list, err := c.pipelinesIn(ctx, project, state, source, since)
 			if provider.StatusOf(err) == http.StatusForbidden && c.runsNothing(ctx, project) {
 				return nil, nil
 			}
 			if err != nil {
 				return nil, err
 			}
-			holders = append(holders, more...)
+			add(list)
+		}
+	}
+	pipelines, err := c.pipelinesWithJobs(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range pipelines {
+		if found[id] {
+			continue
+		}
+		one, resp, err := c.api.Pipelines.GetPipeline(project, id, with(ctx))
+		if err = c.fail("list running pipelines of project "+project, needPipeline, resp, err); err != nil && !errors.Is(err, rota.ErrNotFound) {
+			return nil, err
+		}
+		if err == nil {
+			add([]*api.PipelineInfo{{ID: one.ID, Ref: one.Ref, WebURL: one.WebURL, CreatedAt: one.CreatedAt}})
 		}
 	}
 	return holders, nil
+}
+
+// pipelinesWithJobs are the pipelines of the project's active jobs.
+func (c *Connection) pipelinesWithJobs(ctx context.Context, project string) ([]int64, error) {
+	list := func(states []api.BuildStateValue) ([]*api.Job, error) {
+		return pages(func(page int64) ([]*api.Job, *api.Response, error) {
+			return c.api.Jobs.ListProjectJobs(project, &api.ListJobsOptions{ListOptions: api.ListOptions{Page: page, PerPage: perPage}, Scope: &states}, with(ctx))
+		})
+	}
+	jobs, err := list(slices.Concat(active, later))
+	if e, ok := errors.AsType[*api.ErrorResponse](err); ok && e.StatusCode == http.StatusBadRequest {
+		jobs, err = list(active)
+	}
+	if err != nil {
+		return nil, c.fail("list running jobs of project "+project, needPipeline, nil, err)
+	}
+	var ids []int64
+	for _, j := range jobs {
+		if !slices.Contains(ids, j.Pipeline.ID) {
+			ids = append(ids, j.Pipeline.ID)
+		}
+	}
+	return ids, nil
+}
+
+// beganBefore reports whether a pipeline began before a time.
+func (c *Connection) beganBefore(p *api.PipelineInfo, since time.Time) bool {
+	there, _ := c.clock.There(since)
+	return p.CreatedAt == nil || !p.CreatedAt.After(there.Add(skew))
+}
+
+// holderOf is a pipeline as a holder.
+func holderOf(project string, p *api.PipelineInfo) rota.Holder {
+	began := ""
+	if p.CreatedAt != nil {
+		began = " on " + provider.Said(p.Ref) + ", begun " + p.CreatedAt.UTC().Format("2006-01-02 15:04 UTC")
+	}
+	return rota.Holder{
+		Name:     fmt.Sprintf("pipeline %d of %s%s", p.ID, project, began),
+		Remedies: rota.Outside("wait until it has finished; if nobody needs it, cancel it: " + provider.Said(p.WebURL)),
+	}
 }
 
 // children are the pipelines that jobs of others started in the same project. GitLab
@@ -85,40 +170,21 @@ func (c *Connection) runsNothing(ctx context.Context, project string) bool {
 	return err == nil && one.BuildsAccessLevel == api.DisabledAccessControl
 }
 
-// pipelinesIn are those in one state that began before a time.
-func (c *Connection) pipelinesIn(ctx context.Context, project string, state api.BuildStateValue, source *string, since time.Time) ([]rota.Holder, error) {
+// pipelinesIn are those in one state that began before a time. GitLab before 17.11 doesn't
+// know created_before and lists all.
+func (c *Connection) pipelinesIn(ctx context.Context, project string, state api.BuildStateValue, source *string, since time.Time) ([]*api.PipelineInfo, error) {
 	var before *time.Time
-	there, known := c.clock.There(since)
-	if known {
+	if there, known := c.clock.There(since); known {
 		before = new(there.Add(skew))
 	}
 	list, err := pages(func(page int64) ([]*api.PipelineInfo, *api.Response, error) {
 		return c.api.Pipelines.ListProjectPipelines(project, &api.ListProjectPipelinesOptions{
 			ListOptions: api.ListOptions{Page: page, PerPage: perPage}, Status: &state, Source: source, CreatedBefore: before}, with(ctx))
 	})
-	if e, ok := errors.AsType[*api.ErrorResponse](err); ok && e.StatusCode == http.StatusBadRequest && (state == "canceling" || state == "waiting_for_callback") {
-		return nil, nil // GitLab from before 2024 has no such state
-	}
 	if err != nil {
 		return nil, c.fail("list running pipelines of project "+project, needPipeline, nil, err)
 	}
-	there, _ = c.clock.There(since)
-	var holders []rota.Holder
-	for _, p := range list {
-		// GitLab before 17.11 doesn't know created_before and lists all.
-		if p.CreatedAt != nil && p.CreatedAt.After(there.Add(skew)) {
-			continue
-		}
-		began := ""
-		if p.CreatedAt != nil {
-			began = " on " + provider.Said(p.Ref) + ", begun " + p.CreatedAt.UTC().Format("2006-01-02 15:04 UTC")
-		}
-		holders = append(holders, rota.Holder{
-			Name:     fmt.Sprintf("pipeline %d of %s%s", p.ID, project, began),
-			Remedies: rota.Outside("wait until it has finished; if nobody needs it, cancel it: " + provider.Said(p.WebURL)),
-		})
-	}
-	return holders, nil
+	return list, nil
 }
 
 // projectsOf are the projects that get a group's variables.

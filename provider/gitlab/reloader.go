@@ -274,5 +274,11 @@ func (p *Pipeline) jobOf(ctx context.Context, pipeline int64, name string) (*api
 		}
 		names = append(names, j.Name)
 	}
-	return nil, p.Connection.refuse(op, "correct the job's name, or the rules that leave it out of the pipeline", errors.New("it only has "+provider.Said(strings.Join(names, ", "))))
+	return nil, p.Connection.refuse(op, "correct the job's name, or the rules that leave it out of the pipeline; a trigger job can be waited for, but not played",
+		noJobError{names})
 }
+
+// noJobError is a pipeline without the job that's asked for.
+type noJobError struct{ has []string }
+
+func (e noJobError) Error() string { return "it only has " + provider.Said(strings.Join(e.has, ", ")) }

@@ -86,7 +86,7 @@ func (p *Pipeline) look(ctx context.Context, op string, id int64) (done bool, er
 	case p.Environment != "":
 		return p.deployed(ctx, one)
 	case good:
-		return true, nil
+		return p.follow(ctx, op, one).outcome()
 	case done:
 		return true, p.failedPipeline(ctx, op, one)
 	}
@@ -117,7 +117,15 @@ func (p *Pipeline) Deployed(ctx context.Context, id int64) (bool, error) {
 
 // jobDone looks at the one job that's waited for.
 func (p *Pipeline) jobDone(ctx context.Context, one *api.Pipeline) (bool, error) {
+	op := "run job " + p.Job + " of " + p.Project
 	job, err := p.jobOf(ctx, one.ID, p.Job)
+	if _, none := errors.AsType[noJobError](err); none {
+		b, bridgeErr := p.bridgeOf(ctx, op, one.ID, p.Job)
+		if b != nil {
+			return p.bridgeDone(ctx, op, one, b)
+		}
+		err = cmp.Or(bridgeErr, err)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -125,39 +133,56 @@ func (p *Pipeline) jobDone(ctx context.Context, one *api.Pipeline) (bool, error)
 	case good:
 		return true, nil
 	case done:
-		return true, p.failedJob("run job "+p.Job+" of "+p.Project, job)
+		return true, p.failedJob(op, job)
 	}
 	if done, good := ended(one.Status); done && !good {
-		return true, p.failedPipeline(ctx, "run job "+p.Job+" of "+p.Project, one)
+		return true, p.failedPipeline(ctx, op, one)
 	}
 	return false, nil
 }
 
-// deployed looks for the pipeline's deployment to the environment.
+// deployed looks for the deployment to the environment by the pipeline, or by one that it
+// triggered in the same project.
 func (p *Pipeline) deployed(ctx context.Context, one *api.Pipeline) (bool, error) {
 	op := "deploy " + p.Project + " to " + p.Environment
 	list, resp, err := p.Connection.api.Deployments.ListProjectDeployments(p.Project, &api.ListProjectDeploymentsOptions{
 		ListOptions: api.ListOptions{PerPage: perPage}, Environment: &p.Environment, OrderBy: new("id"), Sort: new("desc")}, with(ctx))
-	if err := p.Connection.fail(op, needPipeline, resp, err); err != nil {
+	if err := p.Connection.noEnvironments(ctx, op, p.Project, p.Connection.fail(op, needPipeline, resp, err)); err != nil {
 		return false, err
 	}
+	if done, found, err := p.deployedBy(ctx, op, one, list, map[int64]bool{one.ID: true}); found {
+		return done, err
+	}
+	over, good := ended(one.Status)
+	if over && !good {
+		return true, p.failedPipeline(ctx, op, one)
+	}
+	f := p.follow(ctx, op, one)
+	if f.failed != nil || f.err != nil {
+		return f.outcome()
+	}
+	if done, found, err := p.deployedBy(ctx, op, one, list, f.same); found {
+		return done, err
+	}
+	if good && !f.going {
+		return true, p.Connection.refuse(op, "correct the environment's name, or give one of the pipeline's jobs that environment", fmt.Errorf("pipeline %d has succeeded without a deployment there", one.ID))
+	}
+	return false, nil
+}
+
+// deployedBy looks in a list of deployments for the newest one by one of these pipelines.
+func (p *Pipeline) deployedBy(ctx context.Context, op string, one *api.Pipeline, list []*api.Deployment, by map[int64]bool) (done, found bool, err error) {
 	for _, d := range list {
-		if d.Deployable.Pipeline.ID != one.ID {
+		if !by[d.Deployable.Pipeline.ID] {
 			continue
 		}
 		done, good := ended(d.Status)
 		if done && !good {
-			return true, p.failedPipeline(ctx, op, one)
+			return true, true, p.failedPipeline(ctx, op, one)
 		}
-		return done, nil
+		return done, true, nil
 	}
-	switch done, good := ended(one.Status); {
-	case good:
-		return true, p.Connection.refuse(op, "correct the environment's name, or give one of the pipeline's jobs that environment", fmt.Errorf("pipeline %d has succeeded without a deployment there", one.ID))
-	case done:
-		return true, p.failedPipeline(ctx, op, one)
-	}
-	return false, nil
+	return false, false, nil
 }
 
 // waitForJob waits for a job that was started by itself.
@@ -243,5 +268,9 @@ func (p *Pipeline) Holders(ctx context.Context, r rota.HoldersRequest) ([]rota.H
 	if p.NoWait {
 		return nil, nil
 	}
-	return p.Connection.pipelinesBefore(ctx, p.Project, r.Since)
+	holders, err := p.Connection.pipelinesBefore(ctx, p.Project, r.Since)
+	if err != nil || len(holders) > 0 {
+		return holders, err
+	}
+	return p.Connection.downstreamBefore(ctx, p.Project, r.Since)
 }

@@ -89,16 +89,26 @@ func TestAPairTakesTurns(t *testing.T) {
 	}
 }
 
-// Set ends a deactivation, too: otherwise the new password couldn't log in.
-func TestASetEndsADeactivation(t *testing.T) {
+// A user of a pair is chosen while it's free. One that's switched off by the time of the
+// set was switched off since, and stays so.
+func TestASetEndsNoDeactivation(t *testing.T) {
 	s := standIn(t, mongodbtest.Options{})
 	a := pair(t, connect(t, admin(t, s)), app(t, s), app(t, s))
 	first := rotate(t, a)
-	if err := a.Deactivate(t.Context(), rota.RetireRequest{CredentialID: a.CredentialID(first)}); err != nil {
+	retire := rota.RetireRequest{CredentialID: a.CredentialID(first)}
+	if err := a.Deactivate(t.Context(), retire); err != nil {
+		t.Fatal(err)
+	}
+	before := s.User("admin", a.CredentialID(first))
+	wantError(t, a.Set(t.Context(), rota.SetRequest{Credential: first}), rota.ClassStop, nil, "switched off meanwhile", "db.updateUser")
+	if diff := cmp.Diff(before, s.User("admin", a.CredentialID(first))); diff != "" {
+		t.Errorf("the user has changed:\n%s", diff)
+	}
+	if err := a.Reactivate(t.Context(), retire); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Set(t.Context(), rota.SetRequest{Credential: first}); err != nil || !logsIn(t, s, first) {
-		t.Errorf("it doesn't log in (%v)", err)
+		t.Errorf("once it's switched on: %v", err)
 	}
 }
 

@@ -148,7 +148,9 @@ func orNone(r []restriction) []restriction {
 }
 
 // Set sets the user's password. It's sent even if the user has it already: an earlier
-// try may not have reached the majority.
+// try may not have reached the majority. The command changes nothing but the password,
+// and Rota's note that the user is free, so restrictions that somebody gives the user
+// meanwhile stay.
 func (u *users) Set(ctx context.Context, s rota.SetRequest) error {
 	name, password := u.CredentialID(s.Credential), s.Credential.Field(rota.FieldPassword)
 	op := "set password of user " + u.at(name)
@@ -161,6 +163,10 @@ func (u *users) Set(ctx context.Context, s rota.SetRequest) error {
 	}
 	if why := a.unsettable(); why != "" {
 		return u.conn.stop(op, errors.New(why), rota.Outside("a user with the mechanism SCRAM-SHA-256"))
+	}
+	if len(u.names) > 1 && a.off() { // it wasn't when it was chosen
+		return u.conn.stop(op, errors.New("the user was switched off meanwhile (customData.rota.off), and Rota doesn't switch it on for a new password"),
+			rota.Outside("db.updateUser with the customData {rota: \"free\"} and the user's own authenticationRestrictions, if Rota may give it a new password"))
 	}
 	return u.write(ctx, op, name, append(u.password(a, password), unmarked(a)...), s.Credential)
 }

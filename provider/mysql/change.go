@@ -22,6 +22,9 @@ func (a *accounts) change(ctx context.Context, op, user string, decide func(*sta
 		return err
 	}
 	err = a.conn.within(ctx, op, func(ctx context.Context, conn *sql.Conn) error {
+		if err := limit(ctx, conn); err != nil { // ahead, so that nothing comes between the look and the change
+			return err
+		}
 		found, err := readStates(ctx, conn, []account{one})
 		if err != nil {
 			return err
@@ -35,7 +38,7 @@ func (a *accounts) change(ctx context.Context, op, user string, decide func(*sta
 			return err
 		}
 		for _, clause := range clauses {
-			err := limited(ctx, conn, "ALTER USER "+one.String()+" "+clause)
+			_, err := conn.ExecContext(ctx, "ALTER USER "+one.String()+" "+clause)
 			if code(err) == codeCannotUser {
 				err = reason(ctx, conn, err)
 			}
@@ -43,7 +46,7 @@ func (a *accounts) change(ctx context.Context, op, user string, decide func(*sta
 				return a.conn.failed(op, err, used...)
 			}
 		}
-		return nil
+		return unlimit(ctx, conn)
 	})
 	return err
 }
@@ -59,6 +62,11 @@ func limited(ctx context.Context, conn *sql.Conn, statement string) error {
 	if _, err := conn.ExecContext(ctx, statement); err != nil {
 		return err
 	}
+	return unlimit(ctx, conn)
+}
+
+// unlimit takes the limit off again, for the session's next user.
+func unlimit(ctx context.Context, conn *sql.Conn) error {
 	_, err := conn.ExecContext(ctx, "SET SESSION lock_wait_timeout = 10 /*M!, max_statement_time = 0 */")
 	return err
 }

@@ -109,25 +109,79 @@ func (r *roles) Set(ctx context.Context, s rota.SetRequest) error {
 		return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassRegenerate, Err: err}
 	}
 	r.conn.pairs.Store(role, pairOf(hash, password))
-	return r.explained(ctx, r.conn.setPassword(ctx, op, role, hash, r.until(role), s.Credential), role)
+	return r.explained(ctx, r.setPassword(ctx, op, role, hash, s.Credential), role)
 }
 
-// setPassword sets a verifier, and the end of the role's validity that a query
-// returns. It's idempotent, so it's repeated if the session turns out to be dead.
-func (c *Connection) setPassword(ctx context.Context, op, role, hash, until string, used rota.Credential) error {
+// setPassword sets a verifier, and the end of the role's validity. It first looks, under
+// the role's lock, whether somebody has locked the role since it was listed: that must
+// stay. It's idempotent, so it's repeated if the session turns out to be dead.
+func (r *roles) setPassword(ctx context.Context, op, role, hash string, used rota.Credential) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
+	c := r.conn
 	err := c.fresh(ctx, func(session *pgxpool.Conn) error {
 		conn := session.Conn().PgConn() // after an error, the pool drops it together with its transaction
-		results, err := writing(ctx, conn, "BEGIN;", lockRole(role)+"SET LOCAL DateStyle = ISO;"+until)
+		row, err := r.lockForSet(ctx, conn, role)
 		if err != nil {
 			return err
 		}
-		end := string(results[len(results)-1].Rows[0][0])
-		_, err = conn.Exec(ctx, "ALTER ROLE "+quote(role)+" LOGIN PASSWORD '"+hash+"' VALID UNTIL"+literal(end)+"; COMMIT").ReadAll()
+		if isTrue(row[1]) {
+			_, _ = conn.Exec(ctx, "ROLLBACK").ReadAll() // or the pool would log in again
+			return r.isLocked(op, role, isTrue(row[2]))
+		}
+		_, err = conn.Exec(ctx, "ALTER ROLE "+quote(role)+" LOGIN PASSWORD '"+hash+"' VALID UNTIL"+literal(string(row[0]))+"; COMMIT").ReadAll()
 		return err
 	})
 	return c.failed(op, err, used)
+}
+
+// lockForSet begins a transaction that nobody else can change the role in, and returns
+// when the role's next password should end, whether the role is locked, and whether it
+// has LOGIN. What was read before the lock doesn't count, so the transaction must see
+// what others have committed until then.
+func (r *roles) lockForSet(ctx context.Context, conn *pgconn.PgConn, role string) (row [][]byte, err error) {
+	const begin = "BEGIN ISOLATION LEVEL READ COMMITTED;"
+	ask := lockRole(role) + "SET LOCAL DateStyle = ISO;" + r.until(role)
+	visible := !r.conn.noAuthid.Load()
+	results, err := writing(ctx, conn, begin, ask+r.lockedBy(role, visible))
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && visible && answer.Code == codeInsufficientRights {
+		if _, err := conn.Exec(ctx, "ROLLBACK").ReadAll(); err != nil {
+			return nil, err
+		}
+		if results, err = writing(ctx, conn, begin, ask+r.lockedBy(role, false)); err == nil {
+			r.conn.noAuthid.Store(true) // the role itself may be changed, so it's that
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return results[len(results)-1].Rows[0], nil
+}
+
+// lockedBy are two more columns: whether somebody locked the role, so that a password
+// that it has can't log in, and whether it has LOGIN. Rota takes the password along with
+// the login. Without a look at passwords, a role without LOGIN may be one that Rota may
+// use. A role that's alone may have come to its end by itself, and goes on after that.
+func (r *roles) lockedBy(role string, visible bool) string {
+	expired := "false"
+	if len(r.names) > 1 {
+		expired = "coalesce(rolvaliduntil < clock_timestamp(), false)"
+	}
+	if visible {
+		return ", rolpassword IS NOT NULL AND (NOT rolcanlogin OR " + expired + "), rolcanlogin FROM pg_catalog.pg_authid WHERE rolname =" + literal(role)
+	}
+	return ", rolcanlogin AND " + expired + ", rolcanlogin FROM pg_catalog.pg_roles WHERE rolname =" + literal(role)
+}
+
+// isLocked is the error for a role that somebody locked.
+func (r *roles) isLocked(op, role string, login bool) error {
+	unlock := state{Name: role}.unlock()
+	if login {
+		unlock = "ALTER ROLE " + quote(role) + " VALID UNTIL 'infinity'"
+	}
+	return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassStop,
+		Err:      errors.New("the role was locked at the server, and Rota doesn't unlock it"),
+		Remedies: rota.Outside(unlock + ", if it's meant to log in again")}
 }
 
 // until is a query for when the role's next password should end: when the role

@@ -152,7 +152,15 @@ func (u *users) write(ctx context.Context, op string, a account, fields map[stri
 	return u.conn.do(ctx, call{op: op, method: http.MethodPut, path: path("users", a.Name), body: fields, used: used}, nil)
 }
 
-// Set sets the user's password.
+// errLocked is a user of a pair that was deactivated after Rota chose it for the next
+// password.
+var errLocked = errors.New("the user was deactivated meanwhile (its hash ends with rota:off), and Rota doesn't reactivate it for a new password")
+
+const unlock = "rabbitmqctl clear_password for the user, if Rota may give it a new password"
+
+// Set sets the user's password. RabbitMQ's request has no condition, so somebody's change
+// of the user's tags, or their lock, is lost if it comes between this look and the
+// request right after it.
 func (u *users) Set(ctx context.Context, s rota.SetRequest) error {
 	name, password := u.CredentialID(s.Credential), s.Credential.Field(rota.FieldPassword)
 	op := "set password of user " + name
@@ -162,6 +170,9 @@ func (u *users) Set(ctx context.Context, s rota.SetRequest) error {
 	}
 	if err != nil {
 		return err
+	}
+	if len(u.names) > 1 && a.inactive() { // it wasn't when it was chosen
+		return u.conn.stop(op, errLocked, rota.Outside(unlock))
 	}
 	if password == "" { // RabbitMQ would take it
 		return u.conn.fail(op, rota.ClassRegenerate, errors.New("the password is empty"), nil)

@@ -84,6 +84,28 @@ func TestAPairTakesTurns(t *testing.T) {
 	}
 }
 
+// A user of a pair is chosen while it's free. One that's deactivated by the time of the
+// set was deactivated since, and stays so.
+func TestASetEndsNoDeactivation(t *testing.T) {
+	s := Shared.Get(t)
+	a := pair(t, connect(t, admin(t, s)), app(t, s), app(t, s))
+	first := rotate(t, a)
+	retire := rota.RetireRequest{CredentialID: a.CredentialID(first)}
+	if err := a.Deactivate(t.Context(), retire); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, a.Set(t.Context(), rota.SetRequest{Credential: first}), rota.ClassStop, nil, "deactivated meanwhile", "rabbitmqctl clear_password")
+	if logsIn(t, s, first) {
+		t.Error("it's active again")
+	}
+	if err := a.Reactivate(t.Context(), retire); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Set(t.Context(), rota.SetRequest{Credential: first}); err != nil || !logsIn(t, s, first) {
+		t.Errorf("once it's active: %v", err)
+	}
+}
+
 func TestHashesOfTheUsersOwnAlgorithmAreKept(t *testing.T) {
 	s := Shared.Get(t)
 	u := one(t, connect(t, admin(t, s)), app(t, s))

@@ -27,10 +27,62 @@ type Pipeline struct {
 	User      string
 	Created   time.Time
 	Jobs      []Job
+	Bridges   []Bridge
 	Variables map[string]string // given when it was made
 	YAMLError string
 	canceled  bool
 	project   *project
+}
+
+// Bridge is a trigger job of a pipeline, which has started another one.
+type Bridge struct {
+	ID           int64
+	Name         string
+	Downstream   int64
+	Depends      bool // strategy: depend, or mirror
+	AllowFailure bool
+}
+
+// bridgeStatus is a trigger job's: it has succeeded as soon as its pipeline exists, unless
+// it depends on that one.
+func (p *Pipeline) bridgeStatus(s *Server, b Bridge) string {
+	if b.Depends {
+		return s.pipeline(b.Downstream).status()
+	}
+	return "success"
+}
+
+// Trigger gives a pipeline a trigger job that has started a pipeline, in the same project
+// or in another one. It's stuck until [Server.Finish].
+func (s *Server) Trigger(from int64, job, path string, depends bool) int64 {
+	id := s.Start(path, "main")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	up, down := s.pipeline(from), s.pipeline(id)
+	down.Source = "pipeline"
+	if up.project == down.project {
+		down.Source = "parent_pipeline"
+	}
+	up.Bridges = append(up.Bridges, Bridge{ID: s.number(), Name: job, Downstream: id, Depends: depends})
+	return id
+}
+
+// TurnOffEnvironments turns off environments in a project's settings.
+func (s *Server) TurnOffEnvironments(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.byPath(path).noEnvironments = true
+}
+
+// Fail lets a pipeline's running job fail.
+func (s *Server) Fail(id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.pipeline(id).Jobs {
+		if j := &s.pipeline(id).Jobs[i]; j.Status == "running" {
+			j.Status, j.Reason = "failed", "script_failure"
+		}
+	}
 }
 
 // RunJobs sets what every job does with its variables; an error fails it.

@@ -32,7 +32,7 @@ func (s *Server) onProject(mux *http.ServeMux, pattern, scope string, level int,
 
 func (s *Server) routePipelines(mux *http.ServeMux) {
 	s.onProject(mux, "GET /api/v4/projects/{id}", "read_api", Developer, func(c *call, project *project) {
-		c.answer(http.StatusOK, map[string]any{"id": project.id, "path_with_namespace": project.path, "default_branch": "main", "builds_access_level": map[bool]string{true: "disabled", false: "enabled"}[project.noCI]})
+		c.answer(http.StatusOK, map[string]any{"id": project.id, "path_with_namespace": project.path, "default_branch": "main", "builds_access_level": accessLevel(project.noCI), "environments_access_level": accessLevel(project.noEnvironments)})
 	})
 	s.onProject(mux, "GET /api/v4/projects/{id}/pipelines", "read_api", Developer, s.listPipelines)
 	s.onProject(mux, "POST /api/v4/projects/{id}/pipeline", "", Developer, func(c *call, project *project) {
@@ -73,6 +73,8 @@ func (s *Server) routePipelines(mux *http.ServeMux) {
 		}
 		page(c, list)
 	})
+	s.onPipeline(mux, "GET /api/v4/projects/{id}/pipelines/{pipeline}/bridges", s.listBridges)
+	s.onProject(mux, "GET /api/v4/projects/{id}/jobs", "read_api", Developer, s.listJobs)
 	s.onProject(mux, "GET /api/v4/projects/{id}/jobs/{job}", "read_api", Developer, func(c *call, project *project) {
 		if p, j := s.findJob(c, project); j != nil {
 			s.tick(p)
@@ -136,7 +138,51 @@ func (s *Server) listPipelines(c *call, project *project) {
 			q.Has("username") && p.User != q.Get("username") || beforeErr == nil && p.Created.After(before) || afterErr == nil && p.Created.Before(after) {
 			continue
 		}
+		if status := p.status(); q.Get("scope") == "finished" && (status == "running" || status == "manual") {
+			continue
+		}
 		list = append(list, s.pipelineJSON(p))
+	}
+	page(c, list)
+}
+
+func accessLevel(off bool) string {
+	if off {
+		return "disabled"
+	}
+	return "enabled"
+}
+
+// listBridges lists a pipeline's trigger jobs, which no other list has.
+func (s *Server) listBridges(c *call, p *Pipeline) {
+	var list []any
+	for _, b := range p.Bridges {
+		d := s.pipeline(b.Downstream)
+		s.tick(d)
+		list = append(list, map[string]any{"id": b.ID, "name": b.Name, "status": p.bridgeStatus(s, b), "allow_failure": b.AllowFailure, "web_url": s.URL,
+			"downstream_pipeline": s.pipelineJSON(d)})
+	}
+	page(c, list)
+}
+
+// listJobs lists a project's jobs in some states, without trigger jobs.
+func (s *Server) listJobs(c *call, project *project) {
+	states := c.URL.Query()["scope[]"]
+	switch {
+	case project.noCI:
+		c.fail(http.StatusForbidden, "403 Forbidden")
+		return
+	case s.older && slices.ContainsFunc(states, func(state string) bool { return state == "canceling" || state == "waiting_for_callback" }):
+		c.answer(http.StatusBadRequest, map[string]string{"error": "scope does not have a valid value"})
+		return
+	}
+	var list []any
+	for _, p := range slices.Backward(project.pipelines) {
+		for _, j := range p.Jobs {
+			if len(states) == 0 || slices.Contains(states, j.Status) {
+				list = append(list, s.jobJSON(p, j))
+			}
+		}
 	}
 	page(c, list)
 }
@@ -187,6 +233,10 @@ func (s *Server) hurry(p *Pipeline) {
 }
 
 func (s *Server) listDeployments(c *call, project *project) {
+	if project.noEnvironments {
+		c.fail(http.StatusForbidden, "403 Forbidden")
+		return
+	}
 	var list []any
 	for _, p := range slices.Backward(project.pipelines) {
 		for _, j := range p.Jobs {

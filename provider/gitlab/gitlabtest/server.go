@@ -54,6 +54,8 @@ type project struct {
 	jobs      []Job
 	pipelines []*Pipeline
 	noCI      bool
+
+	noEnvironments bool
 }
 
 // New starts a GitLab with the project shop/api, number 1. Close must be called.
