@@ -31,6 +31,8 @@ type Provider struct {
 	Reloaders   []Reloader
 	Notifiers   []Notifier
 	Archives    []Archive
+	// Conversions rewrite files of other tools. They're made anew for each use.
+	Conversions []func() Conversion
 }
 
 // Page is the provider's page below docs/providers, without its extension.

@@ -104,7 +104,7 @@ have switched over, and only then retires the old one.
 		a.pauseCommand, a.resumeCommand, a.freezeCommand, a.thawCommand, a.doneCommand,
 		a.getCommand, a.alertCommand, a.auditCommand, a.keyCommand, a.backupCommand, a.restoreCommand, a.migrateCommand,
 		a.accessCommand, a.reloadCommand, a.eventsCommand,
-		a.simulateCommand, a.demoCommand, a.manCommand, a.versionCommand, exitCodesTopic,
+		a.convertCommand, a.simulateCommand, a.demoCommand, a.manCommand, a.versionCommand, exitCodesTopic,
 	} {
 		root.AddCommand(add())
 	}

@@ -10,9 +10,10 @@ const kindKubernetes = "kubernetes"
 // Provider describes what rota.yaml can name of Kubernetes.
 func Provider() provider.Provider {
 	return provider.Provider{
-		Name:    "kubernetes",
-		System:  "Kubernetes",
-		Example: example,
+		Name:        "kubernetes",
+		System:      "Kubernetes",
+		Example:     example,
+		Conversions: []func() provider.Conversion{externalSecretConversion},
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
 				Key: kindKubernetes, Summary: "A Kubernetes cluster, and how Rota logs in to it.",

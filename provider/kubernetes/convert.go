@@ -1,0 +1,213 @@
+package kubernetes
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// The API versions of ExternalSecrets: that of the first operator, which was archived in
+// 2022, and those of its successor.
+const (
+	apiOldExternalSecrets = "kubernetes-client.io/v1"
+	groupExternalSecrets  = "external-secrets.io"
+)
+
+// converter is one use of rota convert external-secret.
+type converter struct {
+	store, storeKind, version, refresh string // its flags
+
+	warnings, errs []error
+	reads          *backend // what the store has to read, as the first document has it
+}
+
+// externalSecretConversion is rota convert external-secret.
+func externalSecretConversion() provider.Conversion {
+	c := &converter{storeKind: "ClusterSecretStore", version: "v1", refresh: "1h"}
+	return provider.Conversion{
+		Name:    "external-secret",
+		Summary: "Rewrite ExternalSecrets of kubernetes-client.io for External Secrets",
+		Help: `Rewrites ExternalSecrets of the first operator (apiVersion kubernetes-client.io/v1,
+archived in 2022) for External Secrets, and prints them with everything else that's
+in the files. - is standard input, so this converts what a cluster has:
+
+  kubectl get externalsecrets.kubernetes-client.io -A -o yaml |
+    rota convert external-secret --store rota -
+
+backendType secretsManager and systemManager are converted. What has no equivalent
+is a warning on stderr, and what can't be converted is an error with its file and
+line: then nothing is printed.`,
+		Options: []provider.Option{
+			{Name: "store", Value: &c.store, Usage: "the `name` of the store to read from"},
+			{Name: "store-kind", Value: &c.storeKind, Usage: "its `kind`: ClusterSecretStore or SecretStore"},
+			{Name: "api-version", Value: &c.version, Usage: "the `version` of external-secrets.io to write: v1, or v1beta1 for older clusters"},
+			{Name: "refresh-interval", Value: &c.refresh, Usage: "how often External Secrets reads, as a `duration` such as 1h; 0 for once"},
+		},
+		Validate: c.validate,
+		Convert: func(files []provider.ConversionFile) ([]byte, []error, error) {
+			text := c.convert(files)
+			if len(c.errs) > 0 {
+				return nil, nil, errors.Join(c.errs...)
+			}
+			return text, c.warnings, nil
+		},
+	}
+}
+
+func (c *converter) validate() error {
+	switch {
+	case !goodName(c.store):
+		return rota.WithRemedies(errors.New("--store: the name of a store is needed"), rota.Command("--store rota"))
+	case c.storeKind != "ClusterSecretStore" && c.storeKind != "SecretStore":
+		return rota.WithRemedies(fmt.Errorf("--store-kind %s: no such kind", c.storeKind), rota.Command("--store-kind ClusterSecretStore", "--store-kind SecretStore"))
+	case c.version != "v1" && c.version != "v1beta1":
+		return rota.WithRemedies(fmt.Errorf("--api-version %s: no such version", c.version), rota.Command("--api-version v1", "--api-version v1beta1"))
+	}
+	if d, err := time.ParseDuration(c.refresh); err != nil || d < 0 {
+		return rota.WithRemedies(fmt.Errorf("--refresh-interval %s: not a duration of Kubernetes", c.refresh), rota.Command("--refresh-interval 1h"))
+	}
+	return nil
+}
+
+// at is a place in a file.
+type at struct {
+	path string
+	line int // of the document's beginning, less one
+}
+
+func (a at) error(n *yaml.Node, err error) error {
+	return &provider.FileError{Path: a.path, Line: a.line + max(n.Line, 1), Column: max(n.Column, 1), Err: err}
+}
+
+func (c *converter) refuse(a at, n *yaml.Node, hint, format string, args ...any) {
+	c.errs = append(c.errs, a.error(n, rota.WithRemedies(fmt.Errorf(format, args...), rota.Outside(hint))))
+}
+
+func (c *converter) warn(a at, n *yaml.Node, hint, format string, args ...any) {
+	c.warnings = append(c.warnings, a.error(n, rota.WithRemedies(fmt.Errorf(format, args...), rota.Outside(hint))))
+}
+
+// separator begins a document. No block of text can have such a line.
+var separator = regexp.MustCompile(`(?m)^---(?:[ \t].*)?\r?$\n?`)
+
+// convert is the text of all files, of which only what's converted has changed.
+func (c *converter) convert(files []provider.ConversionFile) []byte {
+	var out bytes.Buffer
+	for _, f := range files {
+		begins := [][]int{{0, 0}}
+		begins = append(begins, separator.FindAllIndex(f.Text, -1)...)
+		for i, b := range begins {
+			end := len(f.Text)
+			if i+1 < len(begins) {
+				end = begins[i+1][0]
+			}
+			head, body := f.Text[b[0]:b[1]], f.Text[b[1]:end]
+			if len(bytes.TrimSpace(body)) == 0 {
+				continue
+			}
+			if inline := bytes.TrimSpace(bytes.TrimPrefix(head, []byte("---"))); len(inline) > 0 {
+				out.Write(head) // a comment, or what isn't on a line of its own
+			} else if out.Len() > 0 || len(head) > 0 {
+				out.WriteString("---\n")
+			}
+			out.Write(c.document(at{f.Path, bytes.Count(f.Text[:b[1]], []byte("\n"))}, body))
+			if !bytes.HasSuffix(out.Bytes(), []byte("\n")) {
+				out.WriteByte('\n')
+			}
+		}
+	}
+	return out.Bytes()
+}
+
+// document converts one document: an ExternalSecret, or a List as kubectl prints it.
+// Everything else is left as it is, to the byte.
+func (c *converter) document(a at, text []byte) []byte {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		place := &yaml.Node{}
+		message := err.Error()
+		if e, ok := errors.AsType[*yaml.LoadError](err); ok {
+			place.Line, place.Column, message = e.Mark.Line, e.Mark.Column, e.Message
+		}
+		c.refuse(a, place, "correct it; render a template first, such as with helm template", "not YAML: %s", message)
+		return nil
+	}
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
+		return text
+	}
+	if !c.object(a, doc.Content[0]) {
+		return text
+	}
+	out, err := yaml.Dump(&doc, yaml.WithV3Defaults(), yaml.WithIndent(2), yaml.WithLineWidth(-1))
+	if err != nil {
+		c.refuse(a, &doc, "split the file", "it can't be written: %v", err)
+	}
+	return out
+}
+
+// object converts an object in place, and reports whether it changed anything.
+func (c *converter) object(a at, n *yaml.Node) bool {
+	if n.Kind != yaml.MappingNode {
+		return false
+	}
+	if items := child(n, "items"); items != nil && strings.HasSuffix(text(child(n, "kind")), "List") {
+		changed := false
+		for _, one := range items.Content {
+			changed = c.object(a, one) || changed
+		}
+		return changed
+	}
+	api, kind := child(n, "apiVersion"), child(n, "kind")
+	if text(kind) != "ExternalSecret" || !strings.HasPrefix(text(api), "kubernetes-client.io/") {
+		return false
+	}
+	if text(api) != apiOldExternalSecrets {
+		c.refuse(a, api, "write "+apiOldExternalSecrets, "apiVersion %s isn't known", text(api))
+		return true
+	}
+	if alias := aliased(n); alias != nil {
+		c.refuse(a, alias, "write out what it stands for", "aliases aren't converted")
+		return true
+	}
+	c.externalSecret(a, n, api)
+	return true
+}
+
+// aliased is the first alias below a node, nil if there's none.
+func aliased(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n
+	}
+	for _, one := range n.Content {
+		if found := aliased(one); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// child is the value of a mapping's key, nil if it has none.
+func child(n *yaml.Node, key string) *yaml.Node {
+	for k, v := range pairs(n) {
+		if k.Value == key {
+			return v
+		}
+	}
+	return nil
+}
+
+// text is a scalar's, "" for anything else.
+func text(n *yaml.Node) string {
+	if n == nil || n.Kind != yaml.ScalarNode || n.ShortTag() == "!!null" {
+		return ""
+	}
+	return n.Value
+}
