@@ -33,8 +33,9 @@ type HoldersRequest struct {
 	// Since is when the version was in place by Rota's clock: at the target itself,
 	// or for a reloader at all targets. Whoever read the value later has it.
 	Since time.Time
-	// From is that of [ReloadRequest].
-	From time.Time
+	// From and Credential are those of [ReloadRequest].
+	From       time.Time
+	Credential Credential
 }
 
 // Holder is a consumer that may hold an older value.

@@ -34,13 +34,16 @@ type Reloader interface {
 	Reload(ctx context.Context, r ReloadRequest) error
 }
 
-// ReloadRequest says which version consumers should switch to. It carries no value.
+// ReloadRequest says which version consumers should switch to.
 type ReloadRequest struct {
 	Secret  string
 	Version string
 	// From is when the version was made, or made current again by a rollback, by
 	// Rota's clock: nobody can have its value from before. It's zero if nobody knows.
 	From time.Time
+	// Credential is the version's. It's for seeing whether a copy that something else
+	// makes holds it, and is never passed on. It's zero if it isn't known.
+	Credential Credential
 }
 
 // Check is the user's own test of a new credential: a bucket that must be

@@ -75,10 +75,20 @@ func (s *Secret) reporters() []reporter {
 func (t *turn) findHolders(ctx context.Context) {
 	current, _ := t.seen.find(rota.LabelCurrent)
 	t.seen.holdings, t.seen.holdersKnown = nil, true
-	for _, r := range t.s.reporters() {
+	reporters := t.s.reporters()
+	if len(reporters) == 0 {
+		return
+	}
+	c, err := t.outside.get(ctx, current.ID)
+	if err != nil {
+		err = t.ledger.clean(err)
+		t.seen.holdings = []Holding{{Reason: "the current version can't be read, to compare it with what's in place: " + rota.OneLine(err.Error()), Remedies: rota.RemediesOf(err)}}
+		return
+	}
+	for _, r := range reporters {
 		var holders []rota.Holder
 		err := t.outside.retry(ctx, 3, r.role+".holders", r.name, func(ctx context.Context) (err error) {
-			holders, err = r.Holders(ctx, rota.HoldersRequest{Secret: t.s.Name, Version: current.ID, Since: t.inPlace(current, r), From: t.from(current.ID)})
+			holders, err = r.Holders(ctx, rota.HoldersRequest{Secret: t.s.Name, Version: current.ID, Since: t.inPlace(current, r), From: t.from(current.ID), Credential: c})
 			return err
 		})
 		if err != nil {

@@ -57,7 +57,8 @@ func (t *turn) deliver(ctx context.Context, d Decision) error {
 func (t *turn) reload(ctx context.Context, d Decision) error {
 	// A reloader's program may print the value that it finds at a target: the
 	// redactor must know it.
-	if _, err := t.outside.get(ctx, d.Version); err != nil {
+	c, err := t.outside.get(ctx, d.Version)
+	if err != nil {
 		return err
 	}
 	onlyLabel := len(missing(t.s.reloaderNames(), t.ledger.version(d.Version).Reloaded)) == 0
@@ -79,7 +80,7 @@ func (t *turn) reload(ctx context.Context, d Decision) error {
 		}
 		err := t.outside.traced(ctx, Span{Name: "reloader.reload", Object: name}, func(ctx context.Context) error {
 			return t.ledger.keepDuring(ctx, func(ctx context.Context) error {
-				return r.Reload(ctx, rota.ReloadRequest{Secret: t.s.Name, Version: d.Version, From: t.from(d.Version)})
+				return r.Reload(ctx, rota.ReloadRequest{Secret: t.s.Name, Version: d.Version, From: t.from(d.Version), Credential: c})
 			})
 		})
 		if err != nil {
@@ -92,7 +93,7 @@ func (t *turn) reload(ctx context.Context, d Decision) error {
 		}
 		t.ledger.update(d.Version, func(vp *VersionProgress) { vp.Reloaded = noted(vp.Reloaded, name, t.Now()) })
 	}
-	err := t.markServed(ctx, d.Version)
+	err = t.markServed(ctx, d.Version)
 	if onlyLabel {
 		t.ledger.noteOutcome(d, "", err)
 	}

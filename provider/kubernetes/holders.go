@@ -48,12 +48,13 @@ func (r *Restart) Holders(ctx context.Context, req rota.HoldersRequest) ([]rota.
 	if r.Secret == "" || r.NoWait {
 		return nil, nil
 	}
-	d, err := r.delivered(ctx, rota.ReloadRequest{Secret: req.Secret, Version: req.Version})
+	asked := rota.ReloadRequest{Secret: req.Secret, Version: req.Version, From: req.From, Credential: req.Credential}
+	d, err := r.delivered(ctx, asked)
 	if err != nil || d.secret.isRotas() {
 		return nil, err
 	}
-	if r.lags(d, req.From) { // whatever runs has the old value, or gets it
-		return []rota.Holder{{Name: "Secret " + r.Namespace + "/" + r.Secret + ", which " + d.lagging(), Remedies: rota.Outside(r.syncHint())}}, nil
+	if lacks := r.lacks(d, asked); lacks != "" { // whatever runs has the old value, or gets it
+		return []rota.Holder{{Name: "Secret " + r.Namespace + "/" + r.Secret + ", which " + lacks, Remedies: rota.Outside(r.syncHint(d))}}, nil
 	}
 	return r.Connection.holders(ctx, r.Namespace, r.Secret, d, cmp.Or(r.Propagation, defaultPropagation))
 }

@@ -51,6 +51,15 @@ type Restart struct {
 	// same workloads, so that one restart serves them all. Defaults to 10 s; negative for
 	// none.
 	Gather time.Duration
+	// ExternalSecret is what keeps the Secret in sync. It's asked to do so at once, by its
+	// force-sync annotation. "" to wait until it does so by itself.
+	ExternalSecret string
+	// Fields are the credential's fields that a Secret of others must hold before it counts
+	// as in sync. Defaults to its passwords, keys and tokens.
+	Fields []string
+	// ByWrite says that such a Secret counts as in sync once it's been written since the
+	// version was made, whatever it holds: what it holds may be a hash.
+	ByWrite bool
 	// Timeout bounds a reload. Defaults to 15 min.
 	Timeout time.Duration
 	// NoWait says that no pod is waited for before the old credential is retired, nor for

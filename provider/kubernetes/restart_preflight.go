@@ -22,10 +22,14 @@ func (r *Restart) Preflight(ctx context.Context) []rota.Finding {
 			return []rota.Finding{provider.Found("read Secret "+r.Namespace+"/"+r.Secret, "", err)}
 		}
 	}
-	if len(all) == 0 {
-		return []rota.Finding{provider.Warned(check, "none reads Secret "+r.Secret, "correct the namespace or the secret, or name the workloads if they read it in another way")}
+	var synced []rota.Finding
+	if r.ExternalSecret != "" {
+		synced = append(synced, r.preflightSync(ctx))
 	}
-	findings := []rota.Finding{provider.Found(check, fmt.Sprintf("%d read it or are named", len(all)), nil)}
+	if len(all) == 0 {
+		return append(synced, provider.Warned(check, "none reads Secret "+r.Secret, "correct the namespace or the secret, or name the workloads if they read it in another way"))
+	}
+	findings := append(synced, provider.Found(check, fmt.Sprintf("%d read it or are named", len(all)), nil))
 	for _, w := range all {
 		findings = append(findings, r.preflight(ctx, w, s))
 	}
@@ -71,6 +75,9 @@ func (r *Restart) Permissions() []provider.Permission {
 		n := readNeed(r.Namespace, r.Secret)
 		n.why = "sees when the Secret was written"
 		needs = append(needs, n)
+	}
+	if r.ExternalSecret != "" {
+		needs = append(needs, r.syncNeed())
 	}
 	for _, w := range r.Workloads {
 		k, _ := w.kind()

@@ -19,10 +19,22 @@ func (s secret) writer(keys []string) string {
 	if s.Metadata.Labels["secrets-store.csi.k8s.io/managed"] == "true" {
 		return "the Secrets Store CSI driver"
 	}
+	if name := s.externalSecret(keys); name != "" {
+		return "ExternalSecret " + name
+	}
+	return ""
+}
+
+// externalSecret is the name of the ExternalSecret that writes these keys of the Secret,
+// "" if none does.
+func (s secret) externalSecret(keys []string) string {
+	if o, ok := s.Metadata.controller(); ok && o.Kind == "ExternalSecret" {
+		return o.Name
+	}
 	for _, m := range s.Metadata.ManagedFields {
 		name, is := strings.CutPrefix(m.Manager, externalSecrets)
 		if is && slices.ContainsFunc(m.keys("data"), func(key string) bool { return len(keys) == 0 || slices.Contains(keys, key) }) {
-			return "ExternalSecret " + name
+			return name
 		}
 	}
 	return ""
