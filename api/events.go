@@ -58,7 +58,13 @@ func (c *Client) Follow(ctx context.Context, secret string, after int64, each fu
 	pause := &backoff.ExponentialBackOff{InitialInterval: time.Second, Multiplier: 2, RandomizationFactor: 0.5, MaxInterval: 30 * time.Second}
 	for {
 		began := time.Now()
-		err := c.follow(ctx, secret, &after, each)
+		err := c.Stream(ctx, StreamRequest{Secret: secret, After: after}, func(e NumberedEvent) error {
+			if err := each(e); err != nil {
+				return &eachError{err}
+			}
+			after = e.Seq
+			return nil
+		})
 		_, mine := errors.AsType[*eachError](err)
 		_, noToken := errors.AsType[*tokenError](err)
 		switch {
@@ -85,11 +91,23 @@ type eachError struct{ error }
 
 func (e *eachError) Unwrap() error { return e.error }
 
-// follow reads one connection's events.
-func (c *Client) follow(ctx context.Context, secret string, after *int64, each func(NumberedEvent) error) error {
+// StreamRequest says which events to stream.
+type StreamRequest struct {
+	// Secret is whose events; "" for all that the caller may see.
+	Secret string
+	// After is the number of the last event that the caller has; 0 to begin now.
+	After int64
+	// Connected is called once the stream stands: no event from then on is missed.
+	// Defaults to nothing.
+	Connected func()
+}
+
+// Stream calls each for every event on one connection, until that ends, ctx ends
+// or each fails, whose error it returns. [Client.Follow] reconnects as well.
+func (c *Client) Stream(ctx context.Context, r StreamRequest, each func(NumberedEvent) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	q := query{}.text("secret", secret).number("after", *after)
+	q := query{}.text("secret", r.Secret).number("after", r.After)
 	resp, err := c.send(ctx, http.MethodGet, path("events"), url.Values(q), nil)
 	if err != nil {
 		return err
@@ -104,6 +122,7 @@ func (c *Client) follow(ctx context.Context, secret string, after *int64, each f
 	lines.Buffer(nil, 1<<20)
 	event := NumberedEvent{}
 	kind, data := "", ""
+	connected := false
 	for lines.Scan() {
 		alive.Reset(silence)
 		field, value, _ := strings.Cut(lines.Text(), ":")
@@ -121,12 +140,20 @@ func (c *Client) follow(ctx context.Context, secret string, after *int64, each f
 					return fmt.Errorf("ask %s: an event is not what was expected: %w", c.base.Host, err)
 				}
 				if err := each(event); err != nil {
-					return &eachError{err}
+					return err
 				}
-				*after = event.Seq
 			}
+			if !connected && r.Connected != nil { // the server begins with a heartbeat
+				r.Connected()
+			}
+			connected = true
 			event, kind, data = NumberedEvent{}, "", ""
 		}
 	}
-	return lines.Err()
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	return errStreamEnded
 }
+
+var errStreamEnded = errors.New("the server ended the stream")
