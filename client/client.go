@@ -146,7 +146,7 @@ func (c *Client) refreshDue() {
 
 // follow has secrets refreshed when the source says that they have changed.
 func (c *Client) follow(p Pusher) {
-	pause := newBackoff()
+	pause := newBackoff(longPause)
 	for {
 		err := p.Push(c.ctx, func(name string) {
 			pause.Reset()
@@ -180,9 +180,15 @@ func (c *Client) changed(name string) {
 	}
 }
 
+// The longest pauses between attempts: in the background, and while a caller waits.
+const (
+	longPause  = time.Minute
+	shortPause = 2 * time.Second
+)
+
 // newBackoff is how long to wait between attempts.
-func newBackoff() *backoff.ExponentialBackOff {
-	return &backoff.ExponentialBackOff{InitialInterval: 200 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.5, MaxInterval: time.Minute}
+func newBackoff(longest time.Duration) *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{InitialInterval: 200 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.5, MaxInterval: longest}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

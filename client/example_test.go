@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 
 	"github.com/rota-dev/rota/client"
@@ -17,14 +16,15 @@ func Example() {
 		"prod/orders-db": client.NewValue("v1", map[string]string{"username": "orders", "password": "correct horse"}),
 	}})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer secrets.Close()
 
 	db := secrets.Secret("prod/orders-db")
 	v, err := db.Get(context.Background())
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(v.Field("username"), len(v.Field("password")))
 	fmt.Println(v) // never prints a password
@@ -40,12 +40,13 @@ func ExampleSecret_Try() {
 	source.Set("prod/orders-db", map[string]string{"password": "old"})
 	secrets, err := client.Open(client.Options{Source: source, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer secrets.Close()
 	db := secrets.Secret("prod/orders-db")
 	if _, err := db.Get(context.Background()); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	source.Set("prod/orders-db", map[string]string{"password": "new"})
 
@@ -70,7 +71,7 @@ func ExampleJSON() {
 		"prod/mail": client.TextValue("v1", `{"host":"smtp.example.com","port":465}`),
 	}})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer secrets.Close()
 	type mail struct {
@@ -89,7 +90,7 @@ func ExampleUpdater() {
 		"prod/api": client.NewValue("v1", map[string]string{"token": "abc"}),
 	}})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer secrets.Close()
 	type session struct{ token string }
@@ -97,7 +98,8 @@ func ExampleUpdater() {
 		Build: func(_ context.Context, v client.Value) (*session, error) { return &session{v.Field("token")}, nil },
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer sessions.Close()
 	fmt.Println(len(sessions.Get().token))

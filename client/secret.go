@@ -71,7 +71,7 @@ func (s *Secret) Status() Status {
 func (s *Secret) first(ctx context.Context) (Value, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.client.o.FirstWait)
 	defer cancel()
-	pause := newBackoff()
+	pause := newBackoff(shortPause)
 	for {
 		err := s.refresh(ctx)
 		if v := s.current.Load(); v != nil {
@@ -177,7 +177,7 @@ func (s *Secret) note(v Value, err error) (wait time.Duration) {
 	o, now := &s.client.o, time.Now()
 	if err != nil {
 		if s.pause == nil {
-			s.pause = newBackoff()
+			s.pause = newBackoff(longPause)
 			o.Logger.Warn("a secret can't be refreshed; the program goes on with what it has", "secret", s.name, "version", s.status.Version, "error", err)
 		}
 		s.status.Err = err

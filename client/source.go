@@ -114,7 +114,7 @@ func (c chain) Push(ctx context.Context, changed func(string)) error {
 			go func() { ended <- p.Push(ctx, changed) }()
 		}
 	}
-	lost := error(errors.ErrUnsupported)
+	lost := errors.ErrUnsupported
 	for range following {
 		err := <-ended
 		if !errors.Is(err, errors.ErrUnsupported) {

@@ -29,6 +29,7 @@ type Updater[T any] struct {
 	o       UpdaterOptions[T]
 	current atomic.Pointer[built[T]]
 	turn    sync.Mutex // of who replaces the current one
+	closed  bool       // nobody does any more
 	stop    func()
 	end     context.Context
 	cancel  context.CancelFunc
@@ -80,7 +81,8 @@ func (u *Updater[T]) Close() {
 	u.once.Do(func() {
 		u.stop()
 		u.cancel()
-		u.turn.Lock() // nobody is replacing it any more
+		u.turn.Lock()
+		u.closed = true
 		u.turn.Unlock()
 		u.closing.Wait()
 		u.o.Close(u.current.Load().value)
@@ -91,7 +93,7 @@ func (u *Updater[T]) Close() {
 func (u *Updater[T]) update() {
 	u.turn.Lock()
 	defer u.turn.Unlock()
-	for pause := newBackoff(); u.end.Err() == nil; {
+	for pause := newBackoff(longPause); u.end.Err() == nil; {
 		v, old := Value{u.secret.current.Load()}, u.current.Load()
 		if v.is(old.from) {
 			return
