@@ -18,8 +18,9 @@
 // # Where values come from
 //
 // A [Source] is where values are read. Each has a package of its own, so that a
-// program depends only on what it uses: client/rotaserver asks a running
-// rota, and client/filesource reads files, such as a mounted Kubernetes Secret.
+// program depends only on what it uses: client/rotaserver asks a running rota,
+// client/secretsmanager asks AWS Secrets Manager, and client/filesource reads files,
+// such as a mounted Kubernetes Secret.
 // [Static] has fixed values, for tests. [Chain] asks several sources, one after
 // the other.
 //
