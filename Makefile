@@ -54,7 +54,7 @@ test: setup ## every test, the servers they need included
 	@cd deploy/opentofu && $(GO) test $(GOFLAGS_ROTA) ./... # the Terraform modules, with OpenTofu
 
 # A module of its own: compiling Vault takes about eight minutes of processor time,
-# once, which is most of what CI has left. Run it after a change to provider/vault.
+# once. CI runs it through hack/vault.sh, unless the same inputs have passed before.
 .PHONY: vault
 vault: ## provider/vault against HashiCorp Vault's own core
 	@cd provider/vault/realtest && $(GO) vet ./... && $(GO) test $(GOFLAGS_ROTA) ./...

@@ -218,6 +218,20 @@ type Use struct {
 	Remedies []Remedy `json:"remedies,omitempty"`
 }
 
+// LatestUse returns the latest time that a credential may have been used, for a system
+// that notes uses only every so often: one in constant use would look unused for that
+// long. It's zero if the system noted none, and never later than now.
+func LatestUse(noted time.Time, every time.Duration, now time.Time) time.Time {
+	switch latest := noted.Add(every); {
+	case noted.IsZero() || noted.After(now):
+		return noted
+	case latest.After(now):
+		return now
+	default:
+		return latest
+	}
+}
+
 // UseReporter is implemented by issuers that can say when a credential was
 // last used. Without it, only a person can have an active credential retired.
 type UseReporter interface {

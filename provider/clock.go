@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // Clock is a client's transport that follows how far a system's clock is from Rota's,
@@ -55,6 +57,11 @@ func (c *Clock) Here(t time.Time) time.Time {
 		return t.Add(-there.Sub(t))
 	}
 	return t
+}
+
+// LatestUse is [rota.LatestUse] by Rota's clock, for a use that the system noted by its own.
+func (c *Clock) LatestUse(noted time.Time, every time.Duration) time.Time {
+	return rota.LatestUse(c.Here(noted), every, c.now())
 }
 
 func (c *Clock) now() time.Time {

@@ -96,6 +96,9 @@ func (k *APIKeys) Complete(c rota.Credential) rota.Credential {
 // Create implements [rota.Issuer]. The version's id is in the new key's name: should
 // the answer be lost, the list tells whose it is.
 func (k *APIKeys) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	if err := k.Connection.isUser(ctx, "create "+k.what()); err != nil {
+		return rota.Credential{}, err
+	}
 	made, err := k.Connection.create(ctx, "create "+k.what(), k.names().New(r.Version), k)
 	if err != nil {
 		return rota.Credential{}, err
@@ -191,16 +194,10 @@ func (k *APIKeys) Preflight(ctx context.Context) []rota.Finding {
 // mayCreate is whether Rota's user may make keys that may do something.
 func (c *Connection) mayCreate(ctx context.Context) rota.Finding {
 	const check = "create and invalidate API keys"
-	var me struct {
-		Type string `json:"authentication_type"`
-	}
 	var has struct {
 		All bool `json:"has_all_requested"`
 	}
-	err := c.Do(ctx, httpapi.Request{Op: check, Method: "GET", Path: "/_security/_authenticate"}, &me)
-	if err == nil && me.Type == "api_key" {
-		err = c.Refuse(check, "a user's name and password: a key that another key makes may do nothing", errors.New("the connection logs in with an API key"))
-	}
+	err := c.isUser(ctx, check)
 	if err == nil {
 		err = c.Do(ctx, httpapi.Request{Op: check, Method: "POST", Path: "/_security/user/_has_privileges", Body: map[string]any{"cluster": []string{"manage_own_api_key"}}}, &has)
 	}
@@ -208,6 +205,23 @@ func (c *Connection) mayCreate(ctx context.Context) rota.Finding {
 		err = c.Refuse(check, fmt.Sprintf("give the user of connection %s %s", c.Name(), needOwnKeys), errors.New("it isn't allowed"))
 	}
 	return provider.Found(check, "", err)
+}
+
+// isUser refuses to work if what logs in is an API key, such as one that a proxy adds.
+// Elasticsearch lets a key make only keys without any privileges: each of them logs in,
+// and its consumers can do nothing.
+func (c *Connection) isUser(ctx context.Context, op string) error {
+	if c.product != Elasticsearch {
+		return nil
+	}
+	var me struct {
+		Type string `json:"authentication_type"`
+	}
+	err := c.Do(ctx, httpapi.Request{Op: op, Method: "GET", Path: "/_security/_authenticate"}, &me)
+	if err == nil && me.Type == "api_key" {
+		err = c.Refuse(op, "log in with a user's name and password, and have nothing in between add a key", errors.New("the connection logs in with an API key, and a key that another key makes has no privileges"))
+	}
+	return err
 }
 
 // refusesWrong is whether a wrong key is refused. Where everybody is let in, logging in

@@ -201,6 +201,24 @@ func TestCheckSeesWhatWouldFail(t *testing.T) {
 	}
 }
 
+// A key that another key makes has no privileges. Rota sees what logs in before it makes one.
+func TestAKeyMakesNoKeys(t *testing.T) {
+	s, k := start(t, elasticsearch.Elasticsearch)
+	s.Answer("GET", "/_security/_authenticate", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"username": "rota", "authentication_type": "api_key", "api_key": {"id": "x", "name": "a proxy's"}}`))
+	})
+	_, err := k.Create(t.Context(), rota.CreateRequest{Version: "rota-1"})
+	if err == nil || rota.ClassOf(err) != rota.ClassStop || !strings.Contains(err.Error(), "has no privileges") || len(rota.RemediesOf(err)) != 1 {
+		t.Errorf("it says %v", err)
+	}
+	for _, r := range s.Requests() {
+		if strings.HasPrefix(r, "POST /_security/api_key") {
+			t.Error("a key was made")
+		}
+	}
+}
+
 // OpenSearch takes as the value of a key what may have any permission; one that may not
 // look at the cluster is still a key.
 func TestAKeyThatMayDoLittleIsAKey(t *testing.T) {

@@ -238,8 +238,10 @@ func (t *Tokens) List(ctx context.Context) ([]rota.Issued, error) {
 	return issued, err
 }
 
-// LastUsed implements [rota.UseReporter]. GitLab notes a use at most every ten
-// minutes.
+// notesUseEvery is how long GitLab waits after it noted a use before it notes another.
+const notesUseEvery = 10 * time.Minute
+
+// LastUsed implements [rota.UseReporter].
 func (t *Tokens) LastUsed(ctx context.Context, credentialID string) (rota.Use, error) {
 	id, err := t.number("look at the use of", credentialID)
 	if err != nil {
@@ -249,7 +251,7 @@ func (t *Tokens) LastUsed(ctx context.Context, credentialID string) (rota.Use, e
 	if err != nil {
 		return rota.Use{}, err
 	}
-	return rota.Use{Evidence: rota.EvidenceRecorded, At: one.used}, nil
+	return rota.Use{Evidence: rota.EvidenceRecorded, At: t.Connection.clock.LatestUse(one.used, notesUseEvery)}, nil
 }
 
 // Preflight implements [rota.Preflighter].

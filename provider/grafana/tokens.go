@@ -32,10 +32,14 @@ func Connect(name string, cfg httpapi.Config) (*httpapi.Connection, error) {
 	return httpapi.New(name, system, cfg)
 }
 
+// notesUseEvery is twice what Grafana waits after it noted a use before it notes another:
+// it writes them down after it has answered, and its replicas don't agree at once.
+const notesUseEvery = 10 * time.Minute
+
 // Tokens issues the tokens of a service account, given by its number. Each rotation makes
 // a second one, so the previous one stays valid meanwhile.
 func Tokens(account string, t httpapi.Tokens) *httpapi.Tokens {
-	t.Properties, t.API = traits, api{t.Connection, account}
+	t.Properties, t.API, t.NotesUseEvery = traits, api{t.Connection, account}, notesUseEvery
 	return &t
 }
 

@@ -70,6 +70,9 @@ type Tokens struct {
 	ExpiresAfter time.Duration
 	// Properties are the issuer's traits.
 	Properties rota.Traits
+	// NotesUseEvery is how long after a use the system may note no other. Defaults to 0:
+	// it notes each.
+	NotesUseEvery time.Duration
 
 	switchable bool // so an active one isn't deleted
 }
@@ -195,7 +198,7 @@ func (t *Tokens) LastUsed(ctx context.Context, credentialID string) (rota.Use, e
 	if !has.Used.Recorded {
 		return rota.Use{Detail: "this " + t.Connection.system.Name + " doesn't show when a token was last used"}, nil
 	}
-	return rota.Use{Evidence: rota.EvidenceRecorded, At: t.Connection.Here(has.Used.At)}, nil
+	return rota.Use{Evidence: rota.EvidenceRecorded, At: t.Connection.clock.LatestUse(has.Used.At, t.NotesUseEvery)}, nil
 }
 
 // Preflight implements [rota.Preflighter]. Where everybody is let in, logging in proves

@@ -189,6 +189,38 @@ func TestKeysInAHomeFolder(t *testing.T) {
 	wantError(t, err, rota.ClassStop, "symbolic link")
 }
 
+// Configuration management often keeps the keys elsewhere and has authorized_keys link to
+// them. A file in place of the link would be undone at its next run, and lock out the
+// consumers of the new key. So nothing is changed, and the remedy names the real file.
+func TestALinkToTheKeysIsNeverReplaced(t *testing.T) {
+	s := testenv.SSHD(t, testenv.SSHOptions{})
+	dir := homeDir(t)
+	real, link := filepath.Join(dir, "managed"), filepath.Join(dir, "authorized_keys")
+	const managed = "# managed\n"
+	write(t, real, managed, 0o600)
+	symlink(t, "managed", link)
+	k := keysWith(t, to(t, s), KeysConfig{Path: link})
+	c, err := k.Create(t.Context(), rota.CreateRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = k.Set(t.Context(), rota.SetRequest{Credential: c})
+	wantError(t, err, rota.ClassStop, "symbolic link")
+	if r := rota.RemediesOf(err); len(r) != 1 || !strings.Contains(r[0].String(), real) {
+		t.Errorf("the remedies are %+v", r)
+	}
+	findings := k.Preflight(t.Context())
+	if last := findings[len(findings)-1]; last.OK || !strings.Contains(last.Detail, "symbolic link") {
+		t.Errorf("check says %+v", findings)
+	}
+	if to, err := os.Readlink(link); err != nil || to != "managed" {
+		t.Errorf("the link leads to %q (%v)", to, err)
+	}
+	if text, _ := os.ReadFile(real); string(text) != managed {
+		t.Errorf("the file has %q", text)
+	}
+}
+
 func swap(t testing.TB, what *string, with string) {
 	before := *what
 	*what = with

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Runs make vault unless the same inputs have passed on this machine before: compiling
+# Vault takes about eight minutes of processor time, and provider/vault rarely changes.
+# The inputs are provider/vault with its go.sum, what it's built from in this module, and
+# the version of Go. Those that passed are remembered beside the tools.
+set -eu
+
+cd "$(dirname "$0")/.."
+go=${GO:-go}
+sum() { { sha256sum 2>/dev/null || shasum -a 256; } | cut -c 1-32; }
+
+# What the suite is built from in this module, without Vault itself.
+module=$("$go" list -m)
+sources() {
+	(cd provider/vault/realtest && "$go" list -trimpath -test -deps -f "{{if and .Module (eq .Module.Path \"$module\")}}{{.Dir}}{{end}}" ./...) | sort -u
+}
+hash=$({
+	"$go" version
+	{
+		sources | while read -r dir; do find "$dir" -maxdepth 1 -type f -name '*.go'; done
+		find provider/vault -type f
+	} | sort -u | while read -r file; do printf '%s ' "$file" && sum <"$file"; done
+} | sed "s|$PWD/||" | sum)
+marker="$("$go" env GOCACHE)/rota-tools/vault-$hash"
+if [ -e "$marker" ]; then
+	echo "vault: passed on this machine with the same sources, go.sum and Go ($hash), so it isn't run again"
+	exit
+fi
+echo "vault: not passed on this machine with these sources, go.sum and Go ($hash), so it's run"
+"${MAKE:-make}" vault
+mkdir -p "${marker%/*}"
+: >"$marker"
