@@ -29,7 +29,7 @@
 //
 // The loop (loop.go) observes, assembles a [State] from these parts, and plans on
 // it (plan*.go). It carries out the [Decision] with the step of the same name
-// (steps.go, serve.go, retire.go, rollback.go): the ledger writes ahead, outside
+// (steps*.go, serve.go, retire.go, rollback.go): the ledger writes ahead, outside
 // makes the call, the ledger records the outcome. What a success or a failure
 // means for the next decision follows from the decision, its basis (basis.go) and
 // the error (outcome.go, status.go). Adopt and Drive make different requests and

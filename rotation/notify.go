@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"github.com/rota-dev/rota"
 	"slices"
@@ -19,9 +18,6 @@ const maxUnsent = 100
 // notifyTimeout bounds how long a turn spends on all notifiers at its end, while
 // it still holds the lease and the worker slots of the secret's systems.
 const notifyTimeout = 10 * time.Second
-
-// maxBackoff is the longest wait between two attempts to send an event.
-const maxBackoff = 6 * time.Hour
 
 // newEvent returns an event whose ID is derived from its content, so the same
 // event has the same ID whoever raises it.
@@ -207,8 +203,5 @@ func notifyBackoff(err error, attempts int) time.Duration {
 	if rota.ClassOf(err) == rota.ClassStop {
 		wait = max(wait, failureBackoff(rota.ClassStop, attempts))
 	}
-	if e, ok := errors.AsType[*rota.Error](err); ok {
-		wait = max(wait, e.RetryAfter)
-	}
-	return min(wait, maxBackoff)
+	return max(wait, askedWait(err))
 }

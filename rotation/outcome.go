@@ -79,14 +79,21 @@ func failureAfter(before *Failure, step rota.Step, err error, traits rota.Traits
 	if step == rota.StepCreate && errors.Is(err, rota.ErrLimit) {
 		f.Class = rota.ClassWait // a lost answer of our own may have taken the slot
 	}
-	f.RetryAt = now.Add(retryWithin(traits, max(failureBackoff(f.Class, f.Attempts), askedWait(err))))
+	wait := failureBackoff(f.Class, f.Attempts)
+	if rota.ClassOf(err) == rota.ClassWait { // the system will answer later
+		wait = max(wait, askedWait(err))
+	}
+	f.RetryAt = now.Add(retryWithin(traits, wait))
 	return f
 }
 
-// askedWait is how long a system that will answer later asks for, within what Rota ever
-// waits between two attempts. To go on before that only makes it longer.
+// maxBackoff is the longest wait between two attempts, of a step or to send an event.
+const maxBackoff = 6 * time.Hour
+
+// askedWait is how long a system asks to wait, within what Rota ever waits. To go on
+// before that only makes it longer.
 func askedWait(err error) time.Duration {
-	if e, ok := errors.AsType[*rota.Error](err); ok && rota.ClassOf(err) == rota.ClassWait {
+	if e, ok := errors.AsType[*rota.Error](err); ok {
 		return min(e.RetryAfter, maxBackoff)
 	}
 	return 0
@@ -96,7 +103,7 @@ func failureBackoff(c rota.Class, attempts int) time.Duration {
 	if c == rota.ClassStop {
 		return time.Hour
 	}
-	return min(30*time.Second<<min(attempts-1, 12), 6*time.Hour)
+	return min(30*time.Second<<min(attempts-1, 12), maxBackoff)
 }
 
 // rejects reports whether the failure means that the new credential it is about

@@ -93,22 +93,43 @@ func (c *clientCRLs) check(chains [][]*x509.Certificate) error {
 		return errors.New("the revocation lists can't be read")
 	}
 	err := errors.New("no chain")
+	var problems []listError
 	for _, chain := range chains {
 		if err = c.checkChain(chain); err == nil {
 			return nil
 		}
+		if p, ok := errors.AsType[listError](err); ok {
+			problems = append(problems, p)
+		}
 	}
+	c.report(problems)
 	return err
 }
+
+// listError is what's wrong with the lists, rather than with a certificate.
+type listError struct{ error }
+
+// report logs what's wrong with the lists, once for each file.
+func (c *clientCRLs) report(problems []listError) {
+	for _, p := range problems {
+		if !c.said[p.Error()] {
+			c.said[p.Error()] = true
+			c.log.ErrorContext(context.Background(), "client certificates aren't accepted", "error", p.error)
+		}
+	}
+}
+
+// checkChain returns a [listError] if the lists don't say whether a certificate of the
+// chain was revoked.
 
 func (c *clientCRLs) checkChain(chain []*x509.Certificate) error {
 	for i := range len(chain) - 1 {
 		list, issuer := c.of(chain[i+1]), chain[i+1].Subject
 		switch now := c.now(); {
 		case list == nil:
-			return c.missing(fmt.Errorf("client_crl has no revocation list of %s", issuer))
+			return listError{fmt.Errorf("client_crl has no revocation list of %s", issuer)}
 		case list.NextUpdate.IsZero() || now.After(list.NextUpdate):
-			return c.missing(fmt.Errorf("the revocation list of %s expired at %s", issuer, list.NextUpdate.UTC().Format(time.RFC3339)))
+			return listError{fmt.Errorf("the revocation list of %s expired at %s", issuer, list.NextUpdate.UTC().Format(time.RFC3339))}
 		}
 		for _, revoked := range list.RevokedCertificateEntries {
 			if revoked.SerialNumber.Cmp(chain[i].SerialNumber) == 0 {
@@ -117,15 +138,6 @@ func (c *clientCRLs) checkChain(chain []*x509.Certificate) error {
 		}
 	}
 	return nil
-}
-
-// missing passes on what's wrong with the lists, and logs it once for each file.
-func (c *clientCRLs) missing(why error) error {
-	if !c.said[why.Error()] {
-		c.said[why.Error()] = true
-		c.log.ErrorContext(context.Background(), "client certificates aren't accepted", "error", why)
-	}
-	return why
 }
 
 // of returns the newest list that an authority signed, nil if there's none.

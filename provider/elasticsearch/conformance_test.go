@@ -1,6 +1,8 @@
 package elasticsearch_test
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/rota-dev/rota"
@@ -33,7 +35,17 @@ func TestTheIssuersConform(t *testing.T) {
 				if product == elasticsearch.OpenSearch {
 					requests = map[string]string{"create": "POST /apitokens", "list": "GET /apitokens", "test": "GET /$", "delete": "DELETE /apitokens/"}
 				}
-				return providertest.IssuerFixture{Issuer: keys, UnknownID: "no-such-key", Inject: server.Inject(requests)}
+				inject := server.Inject(requests)
+				return providertest.IssuerFixture{Issuer: keys, UnknownID: "no-such-key", Inject: func(op string, kind providertest.FaultKind) bool {
+					if op != "test" || product == elasticsearch.OpenSearch {
+						return inject(op, kind)
+					}
+					// A creation asks there, too, who is logged in.
+					server.When(func(r *http.Request) bool {
+						return strings.HasSuffix(r.URL.Path, "/_security/_authenticate") && strings.HasPrefix(r.Header.Get("Authorization"), "ApiKey ")
+					}, kind)
+					return true
+				}}
 			})
 		})
 	}

@@ -45,12 +45,12 @@ func answer(body string) http.HandlerFunc {
 }
 
 // A system that doesn't record the last use must not look like one where a token was
-// never used: the token would be deleted.
+// never used: the token would be deleted. Grafana doesn't note another use for a while.
 func TestALastUseThatIsNotShownProvesNothing(t *testing.T) {
 	for body, want := range map[string]rota.Use{
 		`[{"id": 1, "name": "orders"}]`:                                       {Detail: "this Grafana doesn't show when a token was last used"},
 		`[{"id": 1, "name": "orders", "lastUsedAt": null}]`:                   {Evidence: rota.EvidenceRecorded},
-		`[{"id": 1, "name": "orders", "lastUsedAt": "2026-01-02T03:04:05Z"}]`: {Evidence: rota.EvidenceRecorded, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+		`[{"id": 1, "name": "orders", "lastUsedAt": "2026-01-02T03:04:05Z"}]`: {Evidence: rota.EvidenceRecorded, At: time.Date(2026, 1, 2, 3, 14, 5, 0, time.UTC)},
 	} {
 		server, tokens := start(t)
 		server.Answer("GET", "/tokens", answer(body))
