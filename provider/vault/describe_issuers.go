@@ -26,7 +26,7 @@ type secretIDConfig struct {
 	At         provider.Pos      `json:"-"`
 	Mount      provider.Plain    `json:"mount,omitzero" default:"approle" jsonschema:"Where the AppRole auth method is mounted, without auth/."`
 	Role       provider.Text     `json:"role" jsonschema:"The role's name."`
-	TTL        provider.Duration `json:"ttl,omitzero" default:"the role's secret_id_ttl" jsonschema:"How long a secret id is valid: at most the max_lease_ttl of the auth method's mount, 32d unless somebody raised it."`
+	TTL        provider.Duration `json:"ttl,omitzero" default:"the role's secret_id_ttl" jsonschema:"How long a secret id is valid: at most the max_lease_ttl of the auth method's mount, 32d by default."`
 	NumUses    provider.Int      `json:"num_uses,omitzero" min:"100" max:"2000000000" default:"the role's secret_id_num_uses" jsonschema:"How many logins a secret id is good for. Vault notes when a secret id was last used only if it counts its uses."`
 	CIDRs      []provider.Plain  `json:"cidrs,omitzero" default:"the role's secret_id_bound_cidrs" jsonschema:"The networks that may log in with a secret id. Rota's own machine must be in one."`
 	TokenCIDRs []provider.Plain  `json:"token_cidrs,omitzero" default:"the role's token_bound_cidrs" jsonschema:"The networks that may use the tokens."`
