@@ -75,8 +75,10 @@ func TestAnErrorQuotesNoMiddle(t *testing.T) {
 	d.Credential = rota.NewCredential(map[string]string{rota.FieldAccessKeyID: "AKIA-row-canary-1", rota.FieldSecretAccessKey: "日tail-of-the-secret"})
 	err := target.Deliver(t.Context(), d)
 	wantError(t, err, rota.ClassStop, nil, "Incorrect string value", "[redacted]")
+	database, _, _ := strings.Cut(table, ".")
+	text := strings.ReplaceAll(err.Error(), database, "") // a random name, which may have any of them
 	for _, part := range []string{"tail", "ta", "xE6"} {
-		if strings.Contains(strings.TrimPrefix(err.Error(), "mysql app-db: write a row of "+table), part) {
+		if strings.Contains(text, part) {
 			t.Errorf("%q is in %v", part, err)
 		}
 	}
