@@ -68,7 +68,7 @@ func (s *KubernetesServer) ExternalSecretsCRDs(t testing.TB) {
 		version := func(name string, stored bool) string {
 			return fmt.Sprintf("{name: %s, served: true, storage: %t, subresources: {status: {}}, schema: {openAPIV3Schema: {type: object, properties: {spec: %s, status: {type: object, x-kubernetes-preserve-unknown-fields: true}}}}}", name, stored, crd.spec)
 		}
-		text := fmt.Sprintf("apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: %s.external-secrets.io}\nspec: {group: external-secrets.io, scope: %s, names: {kind: %s, plural: %[1]s, singular: %s}, versions: [%s, %s]}\n",
+		text := fmt.Sprintf("apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: %s.external-secrets.io}\nspec: {group: external-secrets.io, scope: %s, names: {kind: %s, plural: %[1]s, singular: %[4]s}, versions: [%[5]s, %[6]s]}\n",
 			plural, crd.scope, crd.kind, strings.ToLower(crd.kind), version("v1", true), version("v1beta1", false))
 		if err := s.Try(t.Context(), http.MethodPost, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", text, nil); err != nil && !strings.Contains(err.Error(), "409") {
 			t.Fatal(err)

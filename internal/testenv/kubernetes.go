@@ -278,7 +278,7 @@ func (s *KubernetesServer) Apply(t testing.TB, text string) {
 		if strings.TrimSpace(document) == "" {
 			continue
 		}
-		s.Do(t, http.MethodPost, pathForYAML(document), document, nil)
+		s.Do(t, http.MethodPost, PathForYAML(document), document, nil)
 	}
 }
 
@@ -289,8 +289,8 @@ var keyInYAML = map[string]*regexp.Regexp{
 	"namespace":  regexp.MustCompile(`namespace: ([-a-z0-9]+)`),
 }
 
-// pathForYAML is where an object is posted to, as far as the tests need it.
-func pathForYAML(document string) string {
+// PathForYAML is where an object is posted to, as far as the tests need it.
+func PathForYAML(document string) string {
 	value := func(key string) string {
 		if found := keyInYAML[key].FindStringSubmatch(document); found != nil {
 			return found[1]

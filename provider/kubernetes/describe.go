@@ -22,6 +22,7 @@ func Provider() provider.Provider {
 			New:    func() provider.ConnectionConfig { return new(connectionConfig) },
 			Policy: policy,
 		}},
+		Issuers: []provider.Issuer{tokenIssuer()},
 		Targets: []provider.Target{{
 			Kind: provider.Kind{
 				Key: "kubernetes_secret", Summary: "A Secret of a Kubernetes namespace.",

@@ -167,7 +167,7 @@ func (c *cluster) get(kind, name string) *workload {
 			w.kind = k
 		}
 	}
-	c.Do(c.t, http.MethodGet, pathOf(groupApps, c.namespace, w.kind.resource, name), nil, w)
+	c.Do(c.t, http.MethodGet, w.kind.path(c.namespace, name), nil, w)
 	return w
 }
 

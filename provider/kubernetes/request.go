@@ -172,8 +172,14 @@ func sent(r *http.Request, body []byte) rota.Credential {
 	}
 	var secret struct {
 		Data map[string]string `json:"data"`
+		Spec struct {
+			Token string `json:"token"` // of a TokenReview
+		} `json:"spec"`
 	}
 	if json.Unmarshal(body, &secret) == nil {
+		if secret.Spec.Token != "" {
+			fields["sent token"] = secret.Spec.Token
+		}
 		for key, value := range secret.Data {
 			fields["sent "+key] = value
 			if text, err := base64.StdEncoding.DecodeString(value); err == nil {

@@ -65,7 +65,7 @@ func (r *Restart) preflight(ctx context.Context, w *workload, s secret) rota.Fin
 
 // workloadNeed is what one call for a workload takes.
 func (r *Restart) workloadNeed(k kind, name string, verbs ...string) need {
-	return need{verbs: verbs, group: groupApps, resource: k.resource, name: name, namespace: r.Namespace, why: "restarts the workload and sees how that goes"}
+	return need{verbs: verbs, group: k.group, resource: k.resource, name: name, namespace: r.Namespace, why: "restarts the workload and sees how that goes"}
 }
 
 // Permissions implements [provider.Permitter].

@@ -93,7 +93,7 @@ func (r *Restart) look(ctx context.Context, w *workload, d delivered) (done bool
 		return true, "", nil
 	}
 	for _, p := range pods {
-		if p.Metadata.Annotations[annotationRestart] != w.Spec.Template.Metadata.Annotations[annotationRestart] || !p.active() {
+		if w.isOld(p) || !p.active() {
 			continue // one that's replaced
 		}
 		if err := r.sick(ctx, w, p, d); err != nil {
@@ -119,11 +119,13 @@ func (r *Restart) propagated(d delivered) (done bool, state string, err error) {
 // status has it.
 func (w *workload) missing() string {
 	s, want := w.Status, w.replicas()
-	if s.ObservedGeneration < w.Metadata.Generation {
+	if int64(s.ObservedGeneration) < w.Metadata.Generation {
 		return "the controller hasn't seen it yet"
 	}
 	updated, available, old := s.Updated, s.Available, 0
 	switch w.kind.name {
+	case kindRollout:
+		return w.missingRollout()
 	case "deployment":
 		old = max(s.Replicas-s.Updated, 0)
 	case "statefulset":
@@ -171,10 +173,13 @@ func (d delivered) said(text string) string {
 
 // broken is what a workload itself says keeps it from getting on.
 func (r *Restart) broken(w *workload, d delivered) error {
-	if w.Status.ObservedGeneration < w.Metadata.Generation {
+	if int64(w.Status.ObservedGeneration) < w.Metadata.Generation {
 		return nil
 	}
 	describe := "see kubectl describe " + w.kind.name + " " + w.Metadata.Name + " -n " + r.Namespace
+	if w.Status.Phase == "Degraded" {
+		return r.fails(w, describe, "it's degraded: %s", d.said(w.Status.Message))
+	}
 	for _, c := range w.Status.Conditions {
 		switch said := d.said(c.Message); {
 		case c.Type == "ReplicaFailure" && c.Status == "True":

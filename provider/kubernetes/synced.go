@@ -23,7 +23,10 @@ func (r *Restart) synced(ctx context.Context, req rota.ReloadRequest) (delivered
 	for last, lacks := (delivered{}), ""; ; {
 		d, err := r.delivered(ctx, req)
 		now := ""
-		if err == nil {
+		switch {
+		case errors.Is(err, rota.ErrNotFound) && r.ExternalSecret != "":
+			now, err = "isn't there yet", nil
+		case err == nil:
 			now = r.lacks(d, req)
 		}
 		switch {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rota-dev/rota"
 )
@@ -16,13 +18,26 @@ type kind struct {
 	name     string // as kubectl writes it: "deployment"
 	title    string // as its objects have it: "Deployment"
 	resource string // in paths: "deployments"
+	group    string
+	version  string
 }
 
 // kinds are those that Rota restarts.
-var kinds = []kind{{"deployment", "Deployment", "deployments"}, {"statefulset", "StatefulSet", "statefulsets"}, {"daemonset", "DaemonSet", "daemonsets"}}
+var kinds = []kind{
+	{"deployment", "Deployment", "deployments", groupApps, "v1"}, {"statefulset", "StatefulSet", "statefulsets", groupApps, "v1"}, {"daemonset", "DaemonSet", "daemonsets", groupApps, "v1"},
+	{kindRollout, "Rollout", "rollouts", groupArgo, "v1alpha1"},
+}
 
-// groupApps is the API group of all kinds.
-const groupApps = "apps"
+// The API groups of the kinds.
+const (
+	groupApps = "apps"
+	groupArgo = "argoproj.io"
+)
+
+// path is that of a namespace's workloads of the kind, or of one of them.
+func (k kind) path(namespace, name string) string {
+	return path.Join("/apis", k.group, k.version, "namespaces", namespace, k.resource, name)
+}
 
 // Workload names a workload: its kind in lower case, such as "deployment", and its name.
 type Workload struct{ Kind, Name string }
@@ -32,7 +47,7 @@ func ParseWorkload(text string) (Workload, error) {
 	kind, name, _ := strings.Cut(text, "/")
 	w := Workload{kind, name}
 	if _, known := w.kind(); !known || !goodName(name) {
-		return Workload{}, rota.WithRemedies(fmt.Errorf("%q isn't a workload", text), rota.Configure("", "deployment/NAME, statefulset/NAME or daemonset/NAME"))
+		return Workload{}, rota.WithRemedies(fmt.Errorf("%q isn't a workload", text), rota.Configure("", "deployment/NAME, statefulset/NAME, daemonset/NAME or rollout/NAME"))
 	}
 	return w, nil
 }
@@ -64,9 +79,10 @@ type workload struct {
 				Partition int `json:"partition"`
 			} `json:"rollingUpdate"`
 		} `json:"updateStrategy"`
+		RestartAt time.Time `json:"restartAt"` // of a Rollout
 	} `json:"spec"`
 	Status struct {
-		ObservedGeneration int64       `json:"observedGeneration"`
+		ObservedGeneration generation  `json:"observedGeneration"`
 		Replicas           int         `json:"replicas"`
 		Updated            int         `json:"updatedReplicas"`
 		Ready              int         `json:"readyReplicas"`
@@ -77,6 +93,10 @@ type workload struct {
 		UpdatedScheduled   int         `json:"updatedNumberScheduled"`
 		NumberAvailable    int         `json:"numberAvailable"`
 		Conditions         []condition `json:"conditions"`
+		// Those of a Rollout.
+		Phase       string    `json:"phase"`
+		Message     string    `json:"message"`
+		RestartedAt time.Time `json:"restartedAt"`
 	} `json:"status"`
 }
 
@@ -133,8 +153,8 @@ func (s selector) String() string {
 // getWorkload reads one workload.
 func (c *Connection) getWorkload(ctx context.Context, namespace string, k kind, name string) (*workload, error) {
 	w := &workload{}
-	q := request{op: "read " + k.title + " " + namespace + "/" + name, kind: k.title, path: pathOf(groupApps, namespace, k.resource, name),
-		need: need{verbs: []string{"get", "patch"}, group: groupApps, resource: k.resource, name: name, namespace: namespace}}
+	q := request{op: "read " + k.title + " " + namespace + "/" + name, kind: k.title, path: k.path(namespace, name),
+		need: need{verbs: []string{"get", "patch"}, group: k.group, resource: k.resource, name: name, namespace: namespace}}
 	err := c.do(ctx, q, w)
 	w.kind = k
 	return w, err
@@ -183,8 +203,14 @@ func listAll[T any](ctx context.Context, c *Connection, q request, labels string
 func (c *Connection) listWorkloads(ctx context.Context, namespace, labels string) ([]*workload, error) {
 	var all []*workload
 	for _, k := range kinds {
-		q := request{op: "list the " + k.resource + " of namespace " + namespace, kind: k.title + "List", path: pathOf(groupApps, namespace, k.resource, ""),
-			need: need{verbs: []string{"list", "get", "patch"}, group: groupApps, resource: k.resource, namespace: namespace}}
+		if there, err := c.serves(ctx, k); err != nil || !there {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		q := request{op: "list the " + k.resource + " of namespace " + namespace, kind: k.title + "List", path: k.path(namespace, ""),
+			need: need{verbs: []string{"list", "get", "patch"}, group: k.group, resource: k.resource, namespace: namespace}}
 		some, err := listAll[*workload](ctx, c, q, labels)
 		if err != nil {
 			return nil, err
