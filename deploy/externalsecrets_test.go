@@ -74,7 +74,7 @@ func TestAPasswordGoesThroughExternalSecretsIntoADeployment(t *testing.T) {
 	s := kubernetes.Get(t)
 	namespace := s.Namespace(t)
 	pg := testenv.Postgres(t, testenv.PostgresOptions{})
-	pg.Exec(t, "CREATE ROLE orders LOGIN PASSWORD 'first'")
+	pg.Exec(t, "CREATE ROLE orders LOGIN")
 	login, err := pgx.ParseConfig(pg.DSN())
 	if err != nil {
 		t.Fatal(err)

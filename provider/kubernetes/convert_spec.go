@@ -52,6 +52,11 @@ func (c *converter) externalSecret(a at, n, api *yaml.Node) {
 	}
 	n.Content = kept
 	c.spec(a, spec)
+	target := child(spec, "target")
+	if labeled := child(child(n, "metadata"), "labels") != nil || child(child(n, "metadata"), "annotations") != nil; labeled && target != nil && child(target, "template") == nil {
+		// Without a template, the Secret would get the ExternalSecret's, which it didn't.
+		target.Content = append(target.Content, scalar("template"), &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("metadata"), {Kind: yaml.MappingNode, Style: yaml.FlowStyle}}})
+	}
 }
 
 // spec converts a spec in place.
