@@ -69,8 +69,10 @@ type Connection struct {
 type login struct {
 	from   string // where it comes from, for people
 	plugin bool   // an exec plugin makes it
-	url    *url.URL
-	http   *http.Client
+	// insecure means that whoever is between Rota and the API server can play it.
+	insecure bool
+	url      *url.URL
+	http     *http.Client
 }
 
 // New returns a connection. Errors show its name as "kubernetes <name>". It makes no
@@ -167,6 +169,7 @@ func (l *login) restConfig(cfg Config) (*rest.Config, error) {
 	if err != nil {
 		return nil, rota.WithRemedies(fmt.Errorf("kubeconfig: %s can't be used: %s", l.from, oneLine(err)), rota.Outside("see what kubectl --kubeconfig "+cfg.Kubeconfig+" --context "+in+" version says"))
 	}
+	l.insecure = restConfig.Insecure
 	if restConfig.ExecProvider != nil {
 		if err := trustedPlugin(cfg.Kubeconfig, restConfig.ExecProvider.Command); err != nil {
 			return nil, err
@@ -221,6 +224,17 @@ func addressOf(text string) (*url.URL, error) {
 		return nil, rota.WithRemedies(err, rota.Outside("correct the server in the kubeconfig: "+rota.Hint(rota.RemediesOf(err))))
 	}
 	return u, nil
+}
+
+// insecure warns of a login that doesn't verify who the API server is. The kubeconfig
+// says so, and kubectl takes it.
+func (c *Connection) insecure() []rota.Finding {
+	l, err := c.open()
+	if err != nil || !l.insecure {
+		return nil
+	}
+	return []rota.Finding{provider.Warned("verify the API server of connection "+c.name, "insecure-skip-tls-verify is set: whoever is on the way can read the login and every value",
+		"remove insecure-skip-tls-verify in "+l.from+", and set certificate-authority")}
 }
 
 // System is the connection's name in errors.

@@ -29,7 +29,7 @@ func (r *Restart) Preflight(ctx context.Context) []rota.Finding {
 	if len(all) == 0 {
 		return append(synced, provider.Warned(check, "none reads Secret "+r.Secret, "correct the namespace or the secret, or name the workloads if they read it in another way"))
 	}
-	findings := append(synced, provider.Found(check, fmt.Sprintf("%d read it or are named", len(all)), nil))
+	findings := append(append(r.Connection.insecure(), synced...), provider.Found(check, fmt.Sprintf("%d read it or are named", len(all)), nil))
 	for _, w := range all {
 		findings = append(findings, r.preflight(ctx, w, s))
 	}
@@ -70,7 +70,7 @@ func (r *Restart) workloadNeed(k kind, name string, verbs ...string) need {
 
 // Permissions implements [provider.Permitter].
 func (r *Restart) Permissions() []provider.Permission {
-	needs := []need{podsNeed(r.Namespace), logsNeed(r.Namespace)}
+	needs := []need{podsNeed(r.Namespace), logsNeed(r.Namespace), eventsNeed(r.Namespace)}
 	if r.Secret != "" {
 		n := readNeed(r.Namespace, r.Secret)
 		n.why = "sees when the Secret was written"

@@ -80,6 +80,11 @@ func (r *Restart) look(ctx context.Context, w *workload, d delivered) (done bool
 	if state == "" && !w.reloadedByOther(d.secret) {
 		return true, "", nil
 	}
+	if state != "" {
+		if err := r.refusedPods(ctx, w, d); err != nil {
+			return false, state, err
+		}
+	}
 	pods, err := r.Connection.listPods(ctx, r.Namespace, w.Spec.Selector.String())
 	if err != nil {
 		return false, state, err
@@ -183,7 +188,7 @@ func (r *Restart) broken(w *workload, d delivered) error {
 	for _, c := range w.Status.Conditions {
 		switch said := d.said(c.Message); {
 		case c.Type == "ReplicaFailure" && c.Status == "True":
-			return r.fails(w, describe+", such as a ResourceQuota or an admission policy that refuses its pods", "%w: %s", errRefusedPods, said)
+			return r.failsToCreate(w, said)
 		case c.Type == "Progressing" && c.Status == "False" && c.Reason == "ProgressDeadlineExceeded":
 			return r.fails(w, describe+", and raise its progressDeadlineSeconds if it just needs longer", "its progress deadline is over: %s", said)
 		}

@@ -29,7 +29,7 @@ func (t *Secret) Preflight(ctx context.Context) []rota.Finding {
 	if exists {
 		detail = t.kept(was)
 	}
-	findings := []rota.Finding{provider.Found(check, detail, nil)}
+	findings := append(t.Connection.insecure(), provider.Found(check, detail, nil))
 	if !t.NoWait {
 		if _, err := t.Connection.listPods(ctx, t.Namespace, ""); err != nil {
 			findings = append(findings, provider.Found("list the pods of namespace "+t.Namespace, "", err))

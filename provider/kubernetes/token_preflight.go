@@ -11,7 +11,7 @@ import (
 // dry runs, and the token that's reviewed isn't one.
 func (t *Tokens) Preflight(ctx context.Context) []rota.Finding {
 	there, err := t.bindings(ctx)
-	findings := []rota.Finding{provider.Found("read the Secrets of "+t.account(), "", err)}
+	findings := append(t.Connection.insecure(), provider.Found("read the Secrets of "+t.account(), "", err))
 	if err != nil {
 		return findings
 	}
