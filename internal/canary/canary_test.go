@@ -18,7 +18,7 @@ func TestNoValueLeaks(t *testing.T) {
 	l := newLedger()
 	t.Run("life", func(t *testing.T) {
 		var mu sync.Mutex
-		for name, play := range map[string]func(*testing.T, *ledger){"PostgreSQL": playPostgres, "AWS": playAWS, "services": playServices, "machines": playMachines, "functions": playFunctions, "tokens": playTokens} {
+		for name, play := range map[string]func(*testing.T, *ledger){"PostgreSQL": playPostgres, "AWS": playAWS, "services": playServices, "machines": playMachines, "functions": playFunctions, "tokens": playTokens, "a cluster": playCluster} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				own := newLedger()

@@ -74,4 +74,7 @@ secrets:
     reload:
       - {name: shop, kubernetes_restart: {connection: prod, namespace: shop, secret: shop-s3}}
     policy: {rotate_every: 90d, deactivate_previous_after: 7d, delete_previous_after: 14d}
+  - name: prod/deployer
+    issuer: {connection: prod, kubernetes_service_account_token: {namespace: shop, service_account: deployer}}
+    policy: {rotate_every: 20d, delete_previous_after: 5d}
 `

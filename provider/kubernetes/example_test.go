@@ -73,6 +73,8 @@ func TestThePagesExampleRuns(t *testing.T) {
 		cluster.Apply(t, fmt.Sprintf("apiVersion: apps/v1\nkind: %s\nmetadata: {namespace: %s, name: %s}\nspec: {replicas: 2, selector: {matchLabels: {app: a}}, template: {metadata: {labels: {app: a}}, spec: {nodeName: fake-0, terminationGracePeriodSeconds: 0, containers: [{name: app, image: app, %s}]}}}\n", f[0], f[1], f[2], read))
 	}
 
+	cluster.ServiceAccountToken(t, "shop", "deployer")
+
 	p.rota("check")
 	p.rota("run")
 	read := func(namespace, name, key string) string {
