@@ -23,10 +23,10 @@ type clientCRLs struct {
 	mu        sync.Mutex
 	checkedAt time.Time
 	text      []byte // the file as it was read
-	lists     []*x509.RevocationList
-	signed    map[string]*x509.RevocationList // by the authority's certificate; nil where it signed none
-	said      map[string]bool                 // what the log says is wrong with the lists
-	failed    error                           // the last reading
+	lists     []*revocations
+	signed    map[string][]*revocations // by the authority's certificate
+	said      map[string]bool           // what the log says is wrong with the lists
+	failed    error                     // the last reading
 }
 
 func newClientCRLs(file string, log *slog.Logger, now func() time.Time) (*clientCRLs, error) {
@@ -48,13 +48,13 @@ func (c *clientCRLs) read() error {
 	if err != nil {
 		return fmt.Errorf("tls: %s %w", c.file, err)
 	}
-	c.text, c.lists, c.signed, c.said = text, lists, map[string]*x509.RevocationList{}, map[string]bool{}
+	c.text, c.lists, c.signed, c.said = text, lists, map[string][]*revocations{}, map[string]bool{}
 	return nil
 }
 
 // parseCRLs parses one revocation list or several in PEM, and nothing else.
-func parseCRLs(text []byte) ([]*x509.RevocationList, error) {
-	var lists []*x509.RevocationList
+func parseCRLs(text []byte) ([]*revocations, error) {
+	var lists []*revocations
 	for {
 		block, rest := pem.Decode(text)
 		if block == nil {
@@ -64,7 +64,7 @@ func parseCRLs(text []byte) ([]*x509.RevocationList, error) {
 		if err != nil {
 			return nil, errors.New("contains something else than revocation lists")
 		}
-		lists, text = append(lists, list), rest
+		lists, text = append(lists, newRevocations(list)), rest
 	}
 	switch {
 	case len(lists) == 0:
@@ -92,67 +92,74 @@ func (c *clientCRLs) check(chains [][]*x509.Certificate) error {
 	if c.failed != nil {
 		return errors.New("the revocation lists can't be read")
 	}
-	err := errors.New("no chain")
-	var problems []listError
+	// What's revoked in one chain is revoked in all: an authority in client_ca may also
+	// have been certified, and revoked, by another one there.
 	for _, chain := range chains {
-		if err = c.checkChain(chain); err == nil {
-			return nil
-		}
-		if p, ok := errors.AsType[listError](err); ok {
-			problems = append(problems, p)
+		if err := c.revoked(chain); err != nil {
+			return err
 		}
 	}
-	c.report(problems)
+	err := errors.New("no chain")
+	for _, chain := range chains {
+		if err = c.covered(chain); err == nil {
+			return nil
+		}
+	}
 	return err
 }
 
-// listError is what's wrong with the lists, rather than with a certificate.
-type listError struct{ error }
-
-// report logs what's wrong with the lists, once for each file.
-func (c *clientCRLs) report(problems []listError) {
-	for _, p := range problems {
-		if !c.said[p.Error()] {
-			c.said[p.Error()] = true
-			c.log.ErrorContext(context.Background(), "client certificates aren't accepted", "error", p.error)
-		}
-	}
-}
-
-// checkChain returns a [listError] if the lists don't say whether a certificate of the
-// chain was revoked.
-
-func (c *clientCRLs) checkChain(chain []*x509.Certificate) error {
+// revoked returns an error if a list says that a certificate in the chain was revoked.
+func (c *clientCRLs) revoked(chain []*x509.Certificate) error {
 	for i := range len(chain) - 1 {
-		list, issuer := c.of(chain[i+1]), chain[i+1].Subject
-		switch now := c.now(); {
-		case list == nil:
-			return listError{fmt.Errorf("client_crl has no revocation list of %s", issuer)}
-		case list.NextUpdate.IsZero() || now.After(list.NextUpdate):
-			return listError{fmt.Errorf("the revocation list of %s expired at %s", issuer, list.NextUpdate.UTC().Format(time.RFC3339))}
-		}
-		for _, revoked := range list.RevokedCertificateEntries {
-			if revoked.SerialNumber.Cmp(chain[i].SerialNumber) == 0 {
-				return fmt.Errorf("the certificate was revoked at %s", revoked.RevocationTime.UTC().Format(time.RFC3339))
+		for _, list := range c.of(chain[i+1]) {
+			if revoked, found := list.revoked[string(chain[i].SerialNumber.Bytes())]; found {
+				return fmt.Errorf("the certificate %s was revoked at %s", chain[i].Subject, revoked.RevocationTime.UTC().Format(time.RFC3339))
 			}
 		}
 	}
 	return nil
 }
 
-// of returns the newest list that an authority signed, nil if there's none.
-func (c *clientCRLs) of(authority *x509.Certificate) *x509.RevocationList {
-	key := string(authority.Raw)
-	list, known := c.signed[key]
-	if known {
-		return list
-	}
-	for _, l := range c.lists {
-		newer := list == nil || l.ThisUpdate.After(list.ThisUpdate)
-		if newer && bytes.Equal(l.RawIssuer, authority.RawSubject) && l.CheckSignatureFrom(authority) == nil {
-			list = l
+// covered returns an error unless there's a current list for each certificate in the
+// chain.
+func (c *clientCRLs) covered(chain []*x509.Certificate) error {
+	for i := range len(chain) - 1 {
+		issuer := chain[i+1].Subject
+		why := fmt.Errorf("client_crl has no revocation list of %s", issuer)
+		for _, list := range c.of(chain[i+1]) {
+			if !list.covers(chain[i]) {
+				continue
+			}
+			if why = nil; list.NextUpdate.IsZero() || c.now().After(list.NextUpdate) {
+				why = fmt.Errorf("the revocation list of %s expired at %s", issuer, list.NextUpdate.UTC().Format(time.RFC3339))
+			}
+			if why == nil {
+				break
+			}
+		}
+		if why != nil {
+			return c.missing(why)
 		}
 	}
-	c.signed[key] = list
-	return list
+	return nil
+}
+
+// missing passes on what's wrong with the lists, and logs it once for each file.
+func (c *clientCRLs) missing(why error) error {
+	if !c.said[why.Error()] {
+		c.said[why.Error()] = true
+		c.log.ErrorContext(context.Background(), "client certificates aren't accepted", "error", why)
+	}
+	return why
+}
+
+// of returns the lists that an authority signed.
+func (c *clientCRLs) of(authority *x509.Certificate) []*revocations {
+	key := string(authority.Raw)
+	lists, known := c.signed[key]
+	if !known {
+		lists = signedBy(authority, c.lists)
+		c.signed[key] = lists
+	}
+	return lists
 }

@@ -159,7 +159,9 @@ func (c *clientCAs) trust(state *tls.ConnectionState) error {
 	if len(state.PeerCertificates) == 0 {
 		return errors.New("no client certificate")
 	}
-	between := x509.NewCertPool()
+	// An authority that another one certified makes a chain with it as well: only that
+	// one's list shows whether it was revoked.
+	between := pool.Clone()
 	for _, cert := range state.PeerCertificates[1:] {
 		between.AddCert(cert)
 	}
