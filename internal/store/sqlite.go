@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -84,6 +86,8 @@ func openSQLite(path string, conns int, pragmas ...string) (*sql.DB, error) {
 // a transaction holds from the start.
 type sqliteConnection struct {
 	pool  *sql.DB
+	path  string
+	file  fs.FileInfo // what was opened there
 	clock *timeSource
 	stmts map[string]*sql.Stmt // prepared on the single connection
 }
@@ -93,13 +97,34 @@ func newSQLiteConnection(path string, c *timeSource) (*sqliteConnection, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &sqliteConnection{pool: pool, clock: c, stmts: map[string]*sql.Stmt{}}, nil
+	return &sqliteConnection{pool: pool, path: path, clock: c, stmts: map[string]*sql.Stmt{}}, nil
 }
 
 func (c *sqliteConnection) connect(ctx context.Context) (*sql.Conn, error) {
 	c.closeStatements()
 	conn, err := c.pool.Conn(ctx)
-	return conn, explain(err)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if c.file == nil {
+		c.file, err = os.Stat(c.path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// checkFile refuses to write to a file that isn't in the folder any more, because
+// someone put another one in its place. Nobody else would ever see what was written,
+// and whoever has opened the other file doesn't see this process's leases.
+func (c *sqliteConnection) checkFile() error {
+	there, err := os.Stat(c.path)
+	if err == nil && os.SameFile(there, c.file) {
+		return nil
+	}
+	return &dbError{rota.WithRemedies(fmt.Errorf("%s was replaced or removed while this process had it open", c.path),
+		rota.Outside("restart rota serve; next time, stop it before you restore a backup"))}
 }
 
 // closeStatements closes the statements prepared on the connection.
@@ -111,6 +136,9 @@ func (c *sqliteConnection) closeStatements() {
 }
 
 func (c *sqliteConnection) begin(t *tx, _ string) error {
+	if err := c.checkFile(); err != nil {
+		return err
+	}
 	if _, err := t.exec(sqlBeginImmediate); err != nil {
 		return err
 	}
