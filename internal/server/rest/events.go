@@ -43,11 +43,13 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 	if id, err := strconv.ParseInt(in.LastEventID, 10, 64); err == nil {
 		after = id
 	}
-	if after == 0 {
-		var err error
-		if after, err = a.Feed.Last(ctx); err != nil {
-			return
-		}
+	gone := a.Feed.Gone()
+	last, err := a.Feed.Last(ctx)
+	if err != nil {
+		return
+	}
+	if after == 0 || after > last { // the client saw it before a backup was restored
+		after = last
 	}
 	open := a.openRequest(ctx)
 	defer open.stop()
@@ -88,6 +90,8 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 			return
 		case <-a.Feed.Done():
 			return // the client reconnects, perhaps to another replica
+		case <-gone:
+			return // what the client has seen last isn't there any more
 		case <-wait.Changed():
 		case <-open.tick.C:
 		case <-alive.C:

@@ -26,6 +26,7 @@ type Feed struct {
 	logger  *slog.Logger
 	poke    chan struct{}
 	done    chan struct{} // closed when Run ends
+	gone    chan struct{} // closed and replaced when the log went back
 	catchUp chan struct{} // as many places as may read the log themselves at once
 
 	mu       sync.Mutex
@@ -52,7 +53,7 @@ const unknown = -1
 // waits. Run follows it.
 func NewFeed(log AuditLog, every time.Duration, l *slog.Logger) *Feed {
 	return &Feed{
-		log: log, every: every, logger: l, poke: make(chan struct{}, 1), done: make(chan struct{}), catchUp: make(chan struct{}, maxCatchUp), last: unknown,
+		log: log, every: every, logger: l, poke: make(chan struct{}, 1), done: make(chan struct{}), gone: make(chan struct{}), catchUp: make(chan struct{}, maxCatchUp), last: unknown,
 		waiting: map[string]map[*Waiter]bool{}, everyone: map[*Waiter]bool{},
 	}
 }
@@ -128,6 +129,14 @@ func (f *Feed) Poke() {
 // Done is closed when the feed has ended: waiters should leave.
 func (f *Feed) Done() <-chan struct{} { return f.done }
 
+// Gone is closed when the log has gone back, as after a restored backup: numbers of
+// entries from before mean nothing any more.
+func (f *Feed) Gone() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.gone
+}
+
 // Run follows the log until ctx ends, and returns nil. It is called once.
 func (f *Feed) Run(ctx context.Context) error {
 	defer close(f.done)
@@ -183,16 +192,39 @@ func (f *Feed) poll(ctx context.Context) {
 			f.start(ctx)
 			return
 		}
-		entries, err := f.log.Read(ctx, store.AuditQuery{After: after, Limit: batch})
+		// The last entry again, to see whether it's still there.
+		from := max(0, after-1)
+		entries, err := f.log.Read(ctx, store.AuditQuery{After: from, Limit: batch})
 		if err != nil {
 			f.failed(ctx, err)
 			return
 		}
-		f.notify(entries)
+		if f.wentBack(after, entries) {
+			f.start(ctx)
+			return
+		}
+		f.notify(entries[min(int(after-from), len(entries)):])
 		if len(entries) < batch {
 			return
 		}
 	}
+}
+
+// wentBack reports whether the last entry that the feed has seen isn't the first of
+// these. Those who wait for later ones then have to start again.
+func (f *Feed) wentBack(last int64, entries []store.AuditRecord) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.recent)
+	switch {
+	case last == 0:
+		return false
+	case len(entries) > 0 && entries[0].Seq == last && (n == 0 || f.recent[n-1].Hash == entries[0].Hash):
+		return false
+	}
+	close(f.gone)
+	f.gone = make(chan struct{})
+	return true
 }
 
 // wakeAll wakes all waiters. The feed is locked.
