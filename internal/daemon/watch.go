@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -25,6 +27,7 @@ func (d *Daemon) watch(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+		d.checkHistory(ctx)
 		reread, err := d.refresh(ctx)
 		if err == nil {
 			told = ""
@@ -36,6 +39,16 @@ func (d *Daemon) watch(ctx context.Context) error {
 			d.auditReload(ctx, err)
 			told = text
 		}
+	}
+}
+
+// checkHistory has this replica go by an older state of the database, if the database
+// went back to one. A replica that has nothing to write wouldn't notice.
+func (d *Daemon) checkHistory(ctx context.Context) {
+	if err := d.DB.CheckHistory(ctx); errors.Is(err, store.ErrWentBack) {
+		d.Log.ErrorContext(ctx, "the database went back to an older state: secrets are compared with their systems before anything is done for them",
+			"hint", "rota audit verify says since when; rota plan shows what was rotated since")
+		d.schedule.Poke()
 	}
 }
 

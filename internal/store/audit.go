@@ -75,11 +75,11 @@ func (t *tx) append(entries []rotation.Entry) error {
 // was wrong, and [Audit.Verify] fails at that entry from then on. Refusing the
 // write instead would stop every rotation and every read.
 func (t *tx) writeAudit() error {
-	if len(t.entries) == 0 {
+	if len(t.entries) == 0 && !t.checked {
 		return nil
 	}
 	last, end, err := t.readEnd()
-	if err != nil {
+	if err != nil || len(t.entries) == 0 {
 		return err
 	}
 	entries := t.entries
@@ -89,6 +89,7 @@ func (t *tx) writeAudit() error {
 			return err
 		}
 		entries = slices.Concat([][]byte{first}, entries)
+		t.broken = true
 	}
 	h := last
 	for rest := entries; len(rest) > 0; {
@@ -110,6 +111,7 @@ func (t *tx) writeAudit() error {
 		update = sqlInsertHead
 	}
 	t.enqueue(update, h.seq, h.hash[:], seal)
+	t.end = h
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 type sealer interface {
 	seal(h head) ([]byte, error)
 	checkSeal(h head, seal []byte) error
+	// forget drops what it remembers of the database.
+	forget()
 }
 
 // sealedEnd is the record of the chain's end. Whoever can write to the database
@@ -58,6 +61,8 @@ func (e *sealedEnd) check(s sealer, last head) *TamperError {
 // record comes first: on PostgreSQL, only a statement that starts after the lock
 // was granted sees what its last holder wrote.
 func (t *tx) readEnd() (last head, end sealedEnd, err error) {
+	known, _ := t.committer.lastEnd.get()
+	var hash []byte // of the known end
 	err = t.send([]*statement{
 		{query: sqlHead + t.committer.dialect.forUpdate, scan: end.scan},
 		{query: sqlAuditLast, scan: func(row scanner) error {
@@ -66,7 +71,15 @@ func (t *tx) readEnd() (last head, end sealedEnd, err error) {
 			copy(last.hash[:], hash)
 			return err
 		}},
+		{query: sqlAuditHash, args: []any{known.seq}, scan: func(row scanner) error { return row.Scan(&hash) }},
 	})
+	switch {
+	case err != nil || t.accepts:
+	case t.state != t.committer.lastEnd.current():
+		err = ErrWentBack
+	case known.seq > 0 && !bytes.Equal(hash, known.hash[:]) && end.check(t.committer.seals, last) == nil:
+		err = ErrWentBack
+	}
 	return last, end, err
 }
 

@@ -61,7 +61,9 @@ func TestAnchoredHeadsFindWhatTheDatabaseAloneCannot(t *testing.T) {
 		if tampered, ok := errors.AsType[*TamperError](err); !ok || tampered.Seq != 3 || !strings.Contains(tampered.Reason, "cut off") {
 			t.Errorf("after a cut: %v", err)
 		}
-		// And continues with a forged history.
+		// And continues with a forged history, once no process is left that remembers.
+		must(t, db.Close())
+		db = openAt(t, dir, nil)
 		record("something else")
 		err = db.Audit().VerifyHeads(t.Context(), heads)
 		if tampered, ok := errors.AsType[*TamperError](err); !ok || tampered.Seq != 3 || !strings.Contains(tampered.Reason, "anchored at") {

@@ -76,7 +76,11 @@ func (c *committer) batch(first *request) {
 	}
 	lost := c.lost()
 	t.rollback()
-	final := errors.Is(err, ErrUnknown) || len(batch) == 1 && !lost && !isRetryable(err) && !errors.Is(err, errPartialWrite)
+	wentBack := errors.Is(err, ErrWentBack)
+	if wentBack {
+		err = errors.Join(err, c.acceptOlder())
+	}
+	final := wentBack || errors.Is(err, ErrUnknown) || len(batch) == 1 && !lost && !isRetryable(err) && !errors.Is(err, errPartialWrite)
 	for _, d := range batch {
 		if final {
 			d.r.result <- err
@@ -252,6 +256,9 @@ func (c *committer) runAlone(r *request) (refusal error, lost bool, err error) {
 	}
 	lost = c.lost()
 	t.rollback()
+	if errors.Is(err, ErrWentBack) {
+		return nil, false, errors.Join(err, c.acceptOlder())
+	}
 	if errors.Is(err, errPartialWrite) {
 		return refusal, false, nil
 	}
@@ -268,7 +275,7 @@ func (c *committer) begin(lock string) (*tx, error) {
 			}
 			c.conn = conn
 		}
-		t := &tx{committer: c}
+		t := &tx{committer: c, state: c.lastEnd.current()}
 		err := c.connection.begin(t, lock)
 		if err == nil {
 			return t, nil

@@ -85,12 +85,11 @@ func (d directory) principals(ctx context.Context) ([]access.Principal, error) {
 // Update reads all principals under the write lock, and writes the ones that
 // change altered.
 func (d directory) Update(ctx context.Context, change func(*access.Change) error, entries ...rotation.Entry) error {
-	known, err := d.db.keys.find(ctx, d.db.reader, accessKeysID)
-	if err != nil {
+	if _, err := d.db.keys.find(ctx, d.db.reader, accessKeysID); err != nil {
 		return fmt.Errorf("access keys: %w", err)
 	}
 	return d.db.writer.do(ctx, accessLock, func(t *tx) error {
-		key := known
+		key := d.db.keys.opened(accessKeysID)
 		if key == nil {
 			var err error
 			if key, err = d.db.keys.dataKey(t, accessKeysID, true); err != nil {

@@ -185,6 +185,21 @@ func (k *keys) openAudit(row rowReader, wrapped []byte) error {
 func (k *keys) seal(h head) ([]byte, error)         { return k.audit.ComputeMAC(h.sealInput()) }
 func (k *keys) checkSeal(h head, seal []byte) error { return k.audit.VerifyMAC(seal, h.sealInput()) }
 
+// forget drops the opened data keys. After the database went back to an older state,
+// no value must be encrypted with a key that is gone.
+func (k *keys) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.cache)
+}
+
+// opened returns a data key that find has opened, nil if that has been forgotten.
+func (k *keys) opened(secret string) tink.AEAD {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.cache[secret]
+}
+
 // find returns a secret's data key, nil if it has none yet.
 func (k *keys) find(ctx context.Context, pool *sql.DB, secret string) (tink.AEAD, error) {
 	k.mu.Lock()

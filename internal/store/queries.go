@@ -26,7 +26,8 @@ const (
 	sqlPutMasterKey  = `INSERT INTO master_key (id, wrapped) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET wrapped = excluded.wrapped`
 	sqlRestored      = `SELECT at FROM restored WHERE id = 1`
 	sqlPutRestored   = `INSERT INTO restored (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = excluded.at`
-	sqlVoidLeases    = `UPDATE progress SET fence = fence + $1, holder = '', expires_at = 0, next_at = 0`
+	sqlVoidLeases    = `UPDATE progress SET fence = fence + $1, holder = '', expires_at = 0, next_at = 0 WHERE secret > $2 AND secret <= $3`
+	sqlNextProgress  = `SELECT coalesce(max(secret), '') FROM (SELECT secret FROM progress WHERE secret > $1 ORDER BY secret LIMIT $2) AS next`
 	sqlDataKey       = `SELECT wrapped FROM data_keys WHERE id = $1`
 	sqlInsertDataKey = `INSERT INTO data_keys (id, wrapped) VALUES ($1, $2)`
 	sqlUpdateDataKey = `UPDATE data_keys SET wrapped = $2 WHERE id = $1`

@@ -138,12 +138,11 @@ func (r records) Due(ctx context.Context, limit int) ([]string, error) {
 
 // Update reads the secret under the write lock, and writes what change altered.
 func (r records) Update(ctx context.Context, name string, change func(*record.Change) error, entries ...rotation.Entry) error {
-	found, err := r.db.keys.find(ctx, r.db.reader, name)
-	if err != nil {
+	if _, err := r.db.keys.find(ctx, r.db.reader, name); err != nil {
 		return recordError(name, err)
 	}
 	return r.db.writer.do(ctx, secretLock(name), func(t *tx) error {
-		u := recordUpdate{tx: t, keys: r.db.keys, name: name, key: found}
+		u := recordUpdate{tx: t, keys: r.db.keys, name: name, key: r.db.keys.opened(name)}
 		if err := u.read(); err != nil {
 			return err
 		}

@@ -135,13 +135,29 @@ func (db *DB) MarkRestored(ctx context.Context) error {
 
 func markRestored(actor string) func(*tx) error {
 	return func(t *tx) error {
-		if _, err := t.exec(sqlVoidLeases, restoredFenceGap); err != nil {
+		if err := t.voidLeases(); err != nil {
 			return err
 		}
 		if _, err := t.exec(sqlPutRestored, micros(t.now)); err != nil {
 			return err
 		}
 		return t.append([]rotation.Entry{{At: t.now, Actor: actor, Secret: allSecrets, Step: rotation.OpRestore, Outcome: rotation.OutcomeSucceeded}})
+	}
+}
+
+// voidLeases makes all leases void. However many there are, no statement takes so long
+// that the server ends it.
+func (t *tx) voidLeases() error {
+	const most = 20_000
+	for after := ""; ; {
+		var last string
+		if _, err := t.row(sqlNextProgress, []any{after, most}, &last); err != nil || last == "" {
+			return err
+		}
+		if _, err := t.exec(sqlVoidLeases, restoredFenceGap, after, last); err != nil {
+			return err
+		}
+		after = last
 	}
 }
 

@@ -15,6 +15,11 @@ type tx struct {
 	now       time.Time
 	id        string       // PostgreSQL's, to ask about a COMMIT without a response
 	entries   [][]byte     // audit entries that the commit appends to the chain
+	checked   bool         // the commit checks the end of the chain even without entries
+	accepts   bool         // an older state of the database
+	state     int          // of the database, as in [lastEnd]
+	end       head         // of the chain, once the commit has written it
+	broken    bool         // the chain was broken before that
 	pending   []*statement // to run before the next statement
 	wrote     bool         // something was changed, or is about to be
 	// submit, if not nil, runs statements together with those of other
@@ -61,6 +66,7 @@ func (t *tx) classify(refusal error) (_, failure error) {
 func (t *tx) absorb(ended *tx) {
 	t.pending = append(t.pending, ended.pending...)
 	t.entries = append(t.entries, ended.entries...)
+	t.checked = t.checked || ended.checked
 }
 
 // commit makes the transaction durable. If the connection is lost in the
@@ -69,7 +75,10 @@ func (t *tx) commit() error {
 	err := t.writeAndCommit()
 	if err != nil && t.committer.lost() {
 		t.committer.disconnect()
-		return t.committer.connection.resolveCommit(t.committer.ctx, t)
+		err = t.committer.connection.resolveCommit(t.committer.ctx, t)
+	}
+	if err == nil {
+		t.committer.lastEnd.note(t.end, t.now, t.broken)
 	}
 	return err
 }

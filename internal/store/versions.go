@@ -173,8 +173,8 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (change, error
 	slices.SortStableFunc(labels, func(a, b rota.Label) int { return isCurrent(b) - isCurrent(a) })
 
 	return func(t *tx, e *edit) error {
-		key, value := known, sealed
-		if key == nil {
+		key, value := s.db.keys.opened(s.name), sealed
+		if key == nil || key != known {
 			var err error
 			if key, err = s.db.keys.dataKey(t, s.name, !e.exists); err != nil {
 				return err

@@ -23,6 +23,7 @@ type writer struct {
 	queue      chan *request // unbuffered: a request that wasn't received still belongs to its caller
 	closing    chan struct{}
 	committers []*committer
+	lastEnd    lastEnd
 	auditTurn  chan struct{}           // held by the committer whose turn it is at the end of the audit
 	ended      sync.WaitGroup          // the committers
 	failed     atomic.Pointer[dbError] // why the last write failed; nil if it didn't
