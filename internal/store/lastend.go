@@ -18,22 +18,22 @@ var ErrWentBack = rota.WithRemedies(
 	errors.New("the database went back to an older state while this process was running, so nothing was written"),
 	rota.Outside("try again in a moment"))
 
-// lastEnd is the end of the audit that this process wrote last. It's what shows that
+// lastEnd is the end of the audit that this process wrote or saw last. It's what shows that
 // the database was replaced by an older state underneath: by a restored backup, a
 // point-in-time recovery or a failover to a standby that was behind. The database
 // itself can't show that, because the older state was sealed as well.
 type lastEnd struct {
-	mu      sync.Mutex
-	head    head // zero if this process has written nothing yet
-	written time.Time
-	state   int // counts how often the database went back
-	told    int // the state that [DB.CheckHistory] has reported
+	mu    sync.Mutex
+	head  head      // zero if this process has seen none yet
+	at    time.Time // when
+	state int       // counts how often the database went back
+	told  int       // the state that [DB.CheckHistory] has reported
 }
 
 func (l *lastEnd) get() (head, time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.head, l.written
+	return l.head, l.at
 }
 
 // note remembers an end that's on disk. Two committers may note theirs in either
@@ -42,7 +42,7 @@ func (l *lastEnd) note(h head, at time.Time, afterBreak bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if h.seq > l.head.seq || afterBreak && h.seq > 0 {
-		l.head, l.written = h, at
+		l.head, l.at = h, at
 	}
 }
 
@@ -50,7 +50,7 @@ func (l *lastEnd) note(h head, at time.Time, afterBreak bool) {
 func (l *lastEnd) goBack(h head, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.head, l.written = h, at
+	l.head, l.at = h, at
 	l.state++
 }
 
@@ -148,8 +148,9 @@ func (t *tx) markedSince(written time.Time) (bool, error) {
 }
 
 // CheckHistory returns [ErrWentBack], once, if the database went back to an older state
-// since this process last wrote to the audit. Writes to the audit notice that, too. From
-// then on the process goes by the older state, as after [DB.MarkRestored].
+// since this process last wrote to the audit, or called CheckHistory. Writes to the
+// audit notice that, too. From then on the process goes by the older state, as after
+// [DB.MarkRestored].
 func (db *DB) CheckHistory(ctx context.Context) error {
 	err := db.checkHistory(ctx)
 	if db.writer.lastEnd.tell() {
@@ -159,14 +160,24 @@ func (db *DB) CheckHistory(ctx context.Context) error {
 }
 
 func (db *DB) checkHistory(ctx context.Context) error {
+	read, now := readFrom(ctx, db.reader), db.Now()
 	known, _ := db.writer.lastEnd.get()
-	if known.seq == 0 {
-		return nil
-	}
 	var hash []byte
-	_, err := readFrom(ctx, db.reader)(sqlAuditHash, []any{known.seq}, &hash)
-	if err != nil || bytes.Equal(hash, known.hash[:]) {
+	if _, err := read(sqlAuditHash, []any{known.seq}, &hash); err != nil {
 		return err
 	}
-	return db.writer.do(ctx, "", func(t *tx) error { t.checked = true; return nil })
+	if known.seq > 0 && !bytes.Equal(hash, known.hash[:]) {
+		return db.writer.do(ctx, "", func(t *tx) error { t.checked = true; return nil })
+	}
+	// Others may have written since. Their end counts, too, if Rota sealed it.
+	var end head
+	var seal []byte
+	found, err := read(sqlHead, nil, &end.seq, &hash, &seal)
+	if err == nil && found && len(hash) == len(end.hash) {
+		copy(end.hash[:], hash)
+		if db.keys.checkSeal(end, seal) == nil {
+			db.writer.lastEnd.note(end, now, false)
+		}
+	}
+	return err
 }

@@ -59,7 +59,7 @@ func TestAProcessNoticesThatTheDatabaseWentBack(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				dir := newDir(t)
 				db := openAt(t, dir, nil)
-				replica := openAt(t, dir, nil)
+				replica, idle := openAt(t, dir, nil), openAt(t, dir, nil)
 				note(t, db, 4)
 				fence(t, db, "s")
 				goBack := snapshotOf(t, dir)
@@ -69,6 +69,7 @@ func TestAProcessNoticesThatTheDatabaseWentBack(t *testing.T) {
 				stale, err := db.Journal().Acquire(t.Context(), rotation.AcquireRequest{Secret: "s", Holder: "turn", TTL: time.Minute})
 				must(t, err)
 				must(t, db.CheckHistory(t.Context()))
+				must(t, idle.CheckHistory(t.Context()))
 				goBack()
 
 				if err := notice(db); !errors.Is(err, ErrWentBack) {
@@ -95,6 +96,9 @@ func TestAProcessNoticesThatTheDatabaseWentBack(t *testing.T) {
 					t.Errorf("the other replica: %v, want that the database went back", err)
 				}
 				must(t, replica.CheckHistory(t.Context()))
+				if err := idle.CheckHistory(t.Context()); !errors.Is(err, ErrWentBack) {
+					t.Errorf("a replica that has only looked: %v, want that the database went back", err)
+				}
 				again, err := db.Audit().Read(t.Context(), AuditQuery{})
 				must(t, err)
 				if len(again) != len(records) {
