@@ -112,8 +112,8 @@ func (c *clientCRLs) check(chains [][]*x509.Certificate) error {
 func (c *clientCRLs) revoked(chain []*x509.Certificate) error {
 	for i := range len(chain) - 1 {
 		for _, list := range c.of(chain[i+1]) {
-			if revoked, found := list.revoked[string(chain[i].SerialNumber.Bytes())]; found {
-				return fmt.Errorf("the certificate %s was revoked at %s", chain[i].Subject, revoked.RevocationTime.UTC().Format(time.RFC3339))
+			if at, found := list.revoked[string(chain[i].SerialNumber.Bytes())]; found {
+				return fmt.Errorf("the certificate %s was revoked at %s", chain[i].Subject, at.UTC().Format(time.RFC3339))
 			}
 		}
 	}

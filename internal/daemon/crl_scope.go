@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"slices"
+	"time"
 )
 
 var (
@@ -16,8 +17,8 @@ var (
 // revocations is a revocation list, and for which certificates of its authority it is.
 type revocations struct {
 	*x509.RevocationList
-	revoked map[string]pkix.RevokedCertificate // by serial number
-	scope   string                             // the extension that limits it; "" for all certificates
+	revoked map[string]time.Time // when, by serial number
+	scope   string               // the extension that limits it; "" for all certificates
 	limits  issuingDistributionPoint
 	partial bool // it never shows that a certificate wasn't revoked
 	foreign bool // it's about other authorities' certificates, or in terms unknown here
@@ -37,7 +38,7 @@ type issuingDistributionPoint struct {
 }
 
 func newRevocations(list *x509.RevocationList) *revocations {
-	r := &revocations{RevocationList: list, revoked: make(map[string]pkix.RevokedCertificate, len(list.RevokedCertificateEntries))}
+	r := &revocations{RevocationList: list, revoked: make(map[string]time.Time, len(list.RevokedCertificateEntries))}
 	for _, x := range list.Extensions {
 		switch {
 		case x.Id.Equal(oidDelta):
@@ -53,8 +54,10 @@ func newRevocations(list *x509.RevocationList) *revocations {
 	}
 	for _, e := range list.RevokedCertificateEntries {
 		r.foreign = r.foreign || slices.ContainsFunc(e.Extensions, func(x pkix.Extension) bool { return x.Critical })
-		r.revoked[string(e.SerialNumber.Bytes())] = pkix.RevokedCertificate{SerialNumber: e.SerialNumber, RevocationTime: e.RevocationTime}
+		r.revoked[string(e.SerialNumber.Bytes())] = e.RevocationTime
 	}
+	// A list can have a million entries, and these take most of its memory.
+	list.RevokedCertificateEntries, list.RevokedCertificates = nil, nil //nolint:staticcheck // it's filled all the same
 	return r
 }
 
