@@ -100,12 +100,30 @@ func (c *clientCRLs) check(chains [][]*x509.Certificate) error {
 		}
 	}
 	err := errors.New("no chain")
+	var problems []listError
 	for _, chain := range chains {
 		if err = c.covered(chain); err == nil {
 			return nil
 		}
+		if p, ok := errors.AsType[listError](err); ok {
+			problems = append(problems, p)
+		}
 	}
+	c.report(problems)
 	return err
+}
+
+// listError is what's wrong with the lists, rather than with a certificate.
+type listError struct{ error }
+
+// report logs what's wrong with the lists, once for each file.
+func (c *clientCRLs) report(problems []listError) {
+	for _, p := range problems {
+		if !c.said[p.Error()] {
+			c.said[p.Error()] = true
+			c.log.ErrorContext(context.Background(), "client certificates aren't accepted", "error", p.error)
+		}
+	}
 }
 
 // revoked returns an error if a list says that a certificate in the chain was revoked.
@@ -120,35 +138,29 @@ func (c *clientCRLs) revoked(chain []*x509.Certificate) error {
 	return nil
 }
 
-// covered returns an error unless there's a current list for each certificate in the
-// chain.
+// covered returns a [listError] unless there's a current list for each certificate in
+// the chain.
 func (c *clientCRLs) covered(chain []*x509.Certificate) error {
 	for i := range len(chain) - 1 {
-		issuer := chain[i+1].Subject
-		why := fmt.Errorf("client_crl has no revocation list of %s", issuer)
-		for _, list := range c.of(chain[i+1]) {
-			if !list.covers(chain[i]) {
-				continue
-			}
-			if why = nil; list.NextUpdate.IsZero() || c.now().After(list.NextUpdate) {
-				why = fmt.Errorf("the revocation list of %s expired at %s", issuer, list.NextUpdate.UTC().Format(time.RFC3339))
-			}
-			if why == nil {
-				break
-			}
-		}
-		if why != nil {
-			return c.missing(why)
+		if err := c.current(chain[i], chain[i+1]); err != nil {
+			return listError{err}
 		}
 	}
 	return nil
 }
 
-// missing passes on what's wrong with the lists, and logs it once for each file.
-func (c *clientCRLs) missing(why error) error {
-	if !c.said[why.Error()] {
-		c.said[why.Error()] = true
-		c.log.ErrorContext(context.Background(), "client certificates aren't accepted", "error", why)
+// current returns an error unless an authority has a list, for this certificate of its
+// own, that is current.
+func (c *clientCRLs) current(cert, authority *x509.Certificate) error {
+	why := fmt.Errorf("client_crl has no revocation list of %s", authority.Subject)
+	for _, list := range c.of(authority) {
+		if !list.covers(cert) {
+			continue
+		}
+		if !list.NextUpdate.IsZero() && !c.now().After(list.NextUpdate) {
+			return nil
+		}
+		why = fmt.Errorf("the revocation list of %s expired at %s", authority.Subject, list.NextUpdate.UTC().Format(time.RFC3339))
 	}
 	return why
 }
