@@ -106,8 +106,8 @@ func (v *view) refusedRollback() []rota.Remedy {
 		r.Secret, r.Then = v.Secret, rota.RemedyAdopt // which ends the rollback: it would go on failing
 		out = append(out, r)
 	}
-	if !v.retirable() || v.spent() || v.Traits.Lifetime > 0 {
-		out = append(out, rotateInstead(v.Secret)...)
+	if kept := v.retirable() && v.Traits.Lifetime == 0; !kept || v.spent() {
+		out = append(out, v.replacing(v.room(kept), "instead")...)
 	}
 	return append(out, rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: v.Secret, Text: "with the one in force"})
 }
@@ -166,24 +166,37 @@ func (v *view) insteadOfDead() []rota.Remedy {
 	previous, there := v.issued(v.previous.CredentialID)
 	maybe := !v.Listed || v.mayYetShow(v.previous) // nobody knows whether it's there
 	works := previous.Active || v.mayYetShow(v.previous) || !v.Listed && !v.off()
-	var out []rota.Remedy
-	switch kept := v.Traits.Lifetime == 0 && v.retirable() && (there || maybe); {
+	kept := v.Traits.Lifetime == 0 && v.retirable() && (there || maybe)
+	switch {
 	case kept && v.previous.Ours() && works:
 		return []rota.Remedy{v.remedy(rota.RemedyRollBack, "to the previous one")}
 	case kept && v.previous.Ours() && !v.spent():
 		return []rota.Remedy{{Action: rota.RemedyDelete, Secret: v.Secret, Text: "for a place", Then: rota.RemedyRotate}}
 	case kept && !v.previous.Ours() && v.isFull() && !works:
-		out = append(v.byHand(), v.strangers()...)
-	case v.isFull() && (!kept || !v.spent()): // that one makes way unasked
-		out = v.strangers()
+		return v.replacing(append(v.byHand(), v.strangers()...), "to replace it")
 	}
-	for i := range out {
-		out[i].Secret, out[i].Then = v.Secret, rota.RemedyRotate
+	return v.replacing(v.room(kept), "to replace it")
+}
+
+// room returns the ways to free a place for a new credential, nil if there is one. A
+// previous credential that nothing makes work again makes way unasked.
+func (v *view) room(kept bool) []rota.Remedy {
+	if v.isFull() && (!kept || !v.spent()) {
+		return v.strangers()
 	}
-	if len(out) == 0 {
-		return []rota.Remedy{v.remedy(rota.RemedyRotate, "to replace it")}
+	return nil
+}
+
+// replacing returns the remedies that end with a new credential, after one of those that
+// free a place for it.
+func (v *view) replacing(room []rota.Remedy, text string) []rota.Remedy {
+	if len(room) == 0 {
+		return []rota.Remedy{v.remedy(rota.RemedyRotate, text)}
 	}
-	return out
+	for i := range room {
+		room[i].Secret, room[i].Then = v.Secret, rota.RemedyRotate
+	}
+	return room
 }
 
 // currentDead returns the remedies for a current credential that isn't active at
