@@ -155,7 +155,9 @@ spec: {replicas: 2, selector: {matchLabels: {app: shop}}, template: {metadata: {
 	restarts := func() string {
 		var d struct {
 			Spec struct {
-				Template struct{ Metadata struct{ Annotations map[string]string } }
+				Template struct {
+					Metadata struct{ Annotations map[string]string }
+				}
 			}
 		}
 		s.Do(t, http.MethodGet, "/apis/apps/v1/namespaces/"+namespace+"/deployments/shop", nil, &d)
@@ -184,7 +186,9 @@ func serve(t *testing.T, dir string, db *store.DB, address string) {
 	catalog := config.MustCatalog(providers.List()...)
 	ready := make(chan net.Addr, 1)
 	d, err := daemon.New(t.Context(), daemon.Options{
-		Load: func(ctx context.Context) (*config.File, error) { return catalog.Load(ctx, filepath.Join(dir, "rota.yaml")) }, DB: db,
+		Load: func(ctx context.Context) (*config.File, error) {
+			return catalog.Load(ctx, filepath.Join(dir, "rota.yaml"))
+		}, DB: db,
 		Listen: address, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Ready: func(a net.Addr) { ready <- a },
 	})
 	if err != nil {
