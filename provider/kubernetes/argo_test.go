@@ -135,12 +135,14 @@ func TestARolloutIsRestartedInPlace(t *testing.T) {
 	}
 	// One that's degraded holds the reload.
 	become("Degraded")
+	until(t, "the phase to be another", func() bool { return c.get("Rollout", "shop").Status.Phase == "Degraded" })
 	c.nextSecond()
 	req = c.deliver(canary + "-3")
 	if err := r.Reload(t.Context(), req); err == nil || !strings.Contains(err.Error(), "it's degraded: as the test wants it") || rota.ClassOf(err) != rota.ClassWait {
 		t.Errorf("a degraded rollout: %v", err)
 	}
 	become("Progressing")
+	until(t, "the phase to be another", func() bool { return c.get("Rollout", "shop").Status.Phase == "Progressing" })
 	r.Timeout = time.Second
 	if err := r.Reload(t.Context(), req); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "its phase is Progressing") {
 		t.Errorf("a rollout that goes on: %v", err)

@@ -64,7 +64,7 @@ func reconciled(t *testing.T, by string) {
 		t.Errorf("%d findings: the reconcile counts as drift", n)
 	}
 	// A manifest that names one of Rota's keys takes it away, and who did it is named.
-	c.reconcile(by, secretPath, "{apiVersion: v1, kind: Secret, metadata: {name: orders}, stringData: {host: db.internal, password: from-git}}")
+	c.reconcile(by, secretPath, "{apiVersion: v1, kind: Secret, metadata: {name: orders}, data: {password: ZnJvbS1naXQ=}}")
 	if f := target.Preflight(t.Context()); len(f) != 2 || !f[1].Warning || !strings.Contains(f[1].Detail, "password ("+by+")") {
 		t.Errorf("after a reconcile of one of its keys: %+v", f)
 	}

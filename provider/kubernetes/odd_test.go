@@ -124,9 +124,9 @@ func TestAReloadersRightsAreTriedBeforehand(t *testing.T) {
 			r := c.reloader(nil)
 			account := "without-" + verb
 			token := c.ServiceAccountToken(t, c.namespace, account)
-			role := `{apiGroups: [""], resources: [pods, secrets], verbs: [list, get]}, {apiGroups: [apps], resources: [deployments, statefulsets, daemonsets], verbs: [list, patch]}`
+			role := `{apiGroups: [""], resources: [pods, secrets], verbs: [list, get]}, {apiGroups: [apps], resources: [deployments, statefulsets, daemonsets], verbs: [list, patch]}, {apiGroups: [argoproj.io], resources: [rollouts], verbs: [list]}`
 			if verb == "secrets" {
-				role = `{apiGroups: [""], resources: [pods], verbs: [list]}, {apiGroups: [apps], resources: [deployments, statefulsets, daemonsets], verbs: [list, get, patch]}`
+				role = `{apiGroups: [""], resources: [pods], verbs: [list]}, {apiGroups: [apps], resources: [deployments, statefulsets, daemonsets], verbs: [list, get, patch]}, {apiGroups: [argoproj.io], resources: [rollouts], verbs: [list]}`
 			}
 			c.Apply(t, fmt.Sprintf("apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {namespace: %s, name: %s}\nrules: [%s]\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {namespace: %[1]s, name: %[2]s}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: %[2]s}\nsubjects: [{kind: ServiceAccount, name: %[2]s, namespace: %[1]s}]\n", c.namespace, account, role))
 			r.Connection = c.connect(c.Kubeconfig(token))
