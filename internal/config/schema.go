@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -197,4 +198,26 @@ func refineLeaf(s *jsonschema.Schema, t reflect.Type, tag reflect.StructTag) {
 		low, high := provider.Bounds(tag)
 		s.Minimum, s.Maximum = new(float64(low)), new(float64(high))
 	}
+}
+
+// SecretSchema returns the schema of one secret without its name, which a resource
+// in a cluster has elsewhere.
+func (c *Catalog) SecretSchema() (*jsonschema.Schema, error) {
+	whole, err := c.schemaFor(reflect.TypeFor[Document]())
+	if err != nil {
+		return nil, fmt.Errorf("config schema: %w", err)
+	}
+	s := whole.Properties["secrets"].Items
+	delete(s.Properties, "name")
+	s.Required = slices.DeleteFunc(s.Required, func(key string) bool { return key == "name" })
+	return s, nil
+}
+
+// ConnectionSchema returns the schema of one connection.
+func (c *Catalog) ConnectionSchema() (*jsonschema.Schema, error) {
+	whole, err := c.schemaFor(reflect.TypeFor[Document]())
+	if err != nil {
+		return nil, fmt.Errorf("config schema: %w", err)
+	}
+	return whole.Properties["connections"].AdditionalProperties, nil
 }
