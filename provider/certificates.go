@@ -13,9 +13,9 @@ import (
 // TLSFiles are the certificates of a connection's rota.yaml. Connections that use
 // TLS embed them.
 type TLSFiles struct {
-	TLSCA   Text `json:"tls_ca,omitzero" default:"the system's certificates" jsonschema:"The file with the certificates to trust."`
-	TLSCert Text `json:"tls_cert,omitzero" jsonschema:"The file with the client's certificate."`
-	TLSKey  Text `json:"tls_key,omitzero" jsonschema:"The file with the client's key."`
+	TLSCA   Text `json:"tls_ca,omitzero" host:"true" default:"the system's certificates" jsonschema:"The file with the certificates to trust."`
+	TLSCert Text `json:"tls_cert,omitzero" host:"true" jsonschema:"The file with the client's certificate."`
+	TLSKey  Text `json:"tls_key,omitzero" host:"true" jsonschema:"The file with the client's key."`
 }
 
 // CheckTLS reports half a client certificate of the connection at a position.

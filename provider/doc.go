@@ -55,6 +55,8 @@
 //	harmless:"a,b" those in a map with secret:"true" that deserve none, by their keys
 //	public:"true"  anybody may know the value, and read the file it's in
 //	kind:"vend"    of a ConnectionName: the kind of connection it must be
+//	host:"true"    it reaches the machine that Rota runs on, such as a file's path
+//	host:"path"    it does if it begins with / or @, as the path of a Unix socket
 //
 // A kind whose configuration is a single value embeds a leaf instead:
 //

@@ -49,6 +49,11 @@ type Kind struct {
 	// Example is what stands after the key in rota.yaml, in flow style:
 	// {user: ci}.
 	Example string
+	// Remote means that the kind reaches nothing of the machine that Rota runs on, except
+	// through fields tagged host: no file, program, environment or identity of its own.
+	// People who may not use the machine, such as the users of a cluster's namespace, can
+	// name only such kinds, and kinds that work over a connection granted to them.
+	Remote bool
 }
 
 // Connection is a kind of connection: how to log in to a system.
@@ -57,6 +62,10 @@ type Connection struct {
 	// New makes an empty configuration: a pointer to a struct whose fields are
 	// tagged as package documentation says.
 	New func() ConnectionConfig
+	// NamespaceKey is the key of the Kubernetes namespace in each kind that works over
+	// such connections; "" if that's not what they reach. The RotatingSecrets of a
+	// namespace reach that one alone.
+	NamespaceKey string
 	// Policy says what Rota must be allowed over such connections, where the
 	// system can express that. It's made anew for each use; nil for none.
 	Policy func() Policy

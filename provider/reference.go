@@ -2,15 +2,17 @@ package provider
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
 // Reference stands in a [Text] for what is kept elsewhere: ${env:NAME},
-// ${file:/path} or ${secret:name#field}. $${ stands for the characters ${.
+// ${file:/path}, ${secret:name#field} or, in a cluster's custom resources,
+// ${kubernetes:name#key}. $${ stands for the characters ${.
 type Reference struct {
 	Kind  ReferenceKind
-	Name  string // the variable, the path or the secret
-	Field string // of a secret
+	Name  string // the variable, the path, the secret, or the Kubernetes Secret with or without its namespace
+	Field string // of a secret, or the key of a Kubernetes Secret
 }
 
 // ReferenceKind says where a referenced value is kept.
@@ -21,12 +23,14 @@ const (
 	RefEnv    ReferenceKind = "env"
 	RefFile   ReferenceKind = "file"
 	RefSecret ReferenceKind = "secret"
+	// RefKubernetes is a key of a Kubernetes Secret.
+	RefKubernetes ReferenceKind = "kubernetes"
 )
 
 // String is the reference as the file has it.
 func (r Reference) String() string {
-	if r.Kind == RefSecret {
-		return fmt.Sprintf("${secret:%s#%s}", r.Name, r.Field)
+	if r.Kind == RefSecret || r.Kind == RefKubernetes {
+		return fmt.Sprintf("${%s:%s#%s}", r.Kind, r.Name, r.Field)
 	}
 	return fmt.Sprintf("${%s:%s}", r.Kind, r.Name)
 }
@@ -78,6 +82,12 @@ func parseReferences(s string) ([]*piece, *malformed) {
 	return pieces, nil
 }
 
+// A Secret of Kubernetes, with or without its namespace, and a key in one.
+var (
+	kubernetesSecret = regexp.MustCompile(`^([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+	kubernetesKey    = regexp.MustCompile(`^[-._a-zA-Z0-9]+$`)
+)
+
 func parseReference(inside string) (Reference, *malformed) {
 	kind, name, _ := strings.Cut(inside, ":")
 	switch ReferenceKind(kind) {
@@ -97,6 +107,12 @@ func parseReference(inside string) (Reference, *malformed) {
 			return Reference{}, &malformed{"${secret:…} needs a secret's name and a field", "${secret:prod/orders-db#password}"}
 		}
 		return Reference{Kind: RefSecret, Name: secret, Field: field}, nil
+	case RefKubernetes:
+		secret, key, ok := strings.Cut(name, "#")
+		if !ok || !kubernetesSecret.MatchString(secret) || !kubernetesKey.MatchString(key) {
+			return Reference{}, &malformed{"${kubernetes:…} needs the name of a Secret and a key", "${kubernetes:orders-db-admin#password}"}
+		}
+		return Reference{Kind: RefKubernetes, Name: secret, Field: key}, nil
 	}
 	return Reference{}, &malformed{"a ${ that is no reference", "${env:NAME}, ${file:/path}, ${secret:name#field}, or $${ for the characters themselves"}
 }
@@ -104,5 +120,5 @@ func parseReference(inside string) (Reference, *malformed) {
 // NamesReference reports whether a text, as rota.yaml has it, holds a
 // reference.
 func NamesReference(s string) bool {
-	return strings.Contains(s, "${env:") || strings.Contains(s, "${file:") || strings.Contains(s, "${secret:")
+	return strings.Contains(s, "${env:") || strings.Contains(s, "${file:") || strings.Contains(s, "${secret:") || strings.Contains(s, "${kubernetes:")
 }

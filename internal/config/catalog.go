@@ -32,12 +32,14 @@ const (
 type kind struct {
 	role role
 	provider.Kind
-	provider   string            // the provider's name
-	connection string            // the kind of connection it needs, "" for none
-	make       func() any        // returns an empty configuration
-	notifier   bool              // of a connection: it receives events, and nothing logs in with it
-	needs      string            // of a check: what it tests
-	platform   provider.Platform // of a target
+	provider   string // the provider's name
+	connection string // the kind of connection it needs, "" for none
+	// of a connection: the key of the namespace in kinds that work over it, "" for none
+	namespaceKey string
+	make         func() any        // returns an empty configuration
+	notifier     bool              // of a connection: it receives events, and nothing logs in with it
+	needs        string            // of a check: what it tests
+	platform     provider.Platform // of a target
 }
 
 // NewCatalog makes the catalog of these providers. It returns an error if two
@@ -62,7 +64,7 @@ func NewCatalog(providers ...provider.Provider) (*Catalog, error) {
 	}
 	for _, p := range providers {
 		for _, k := range p.Connections {
-			add(roleConnection, p, kind{Kind: k.Kind, make: func() any { return k.New() }})
+			add(roleConnection, p, kind{Kind: k.Kind, namespaceKey: k.NamespaceKey, make: func() any { return k.New() }})
 		}
 		for _, k := range p.Issuers {
 			add(roleIssuer, p, kind{Kind: k.Kind, connection: k.Connection, make: func() any { return k.New() }})

@@ -16,6 +16,9 @@ func (v *validator) references() {
 	}
 	for _, t := range textsOf(v.doc) {
 		for _, ref := range t.References() {
+			if ref.Kind == provider.RefKubernetes && v.resources[t.At.File] == nil {
+				v.add(t.At, t.Path, "${env:NAME} or ${file:/path}", "only a custom resource can refer to a Kubernetes Secret")
+			}
 			if ref.Kind != provider.RefSecret {
 				continue
 			}

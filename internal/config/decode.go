@@ -26,12 +26,16 @@ import (
 //	public:"true"  anybody may know the value, and read the file it's in
 //	kind:"x"       of a ConnectionName: the kind of connection
 //	kinds:"x"      of a Choice: one of the kinds of this role must be set
+//	host:"true"    it reaches this machine; not for a namespace's resources
+//	host:"path"    the same if it begins with / or @
 type decoder struct {
 	problems
 	warnings problems
 	catalog  *Catalog
 	in       string // the included file that is being decoded, "" for the main one
 	parts    int    // lines and values of all files so far
+	// resources are those of a cluster, by the id that stands for their file.
+	resources map[string]*Resource
 }
 
 // part is a value that can be written in more than one shape. It decodes

@@ -25,6 +25,9 @@ type Environment struct {
 	// ReadFile reads ${file:…}, and returns the file's permissions too.
 	// Defaults to reading local files.
 	ReadFile func(path string) ([]byte, fs.FileMode, error)
+	// KubernetesSecret resolves ${kubernetes:…} in custom resources. Without it, such a
+	// reference has no value.
+	KubernetesSecret func(namespace, name, key string) (string, error)
 	// Outbox keeps events for digests. Without it, digests accept no events.
 	Outbox rotation.Outbox
 	// Budget limits the calls to each account. By default, each connection has

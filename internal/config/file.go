@@ -39,6 +39,8 @@ type File struct {
 	policies   map[string]rotation.Policy // by secret name, merged with the defaults
 	references []located                  // of all texts, deduplicated
 	catalog    *Catalog
+	resources  map[string]*Resource // of a cluster, by id
+	changed    func() bool          // whether what else it was compiled from has changed; nil for nothing
 }
 
 // Load reads and validates a file that uses this catalog's kinds. It looks at
@@ -82,12 +84,21 @@ func (c *Catalog) load(path string) (*File, error) {
 // Parse is [Catalog.Load] for a file's content. The path appears in errors, and relative
 // paths in ${file:…} are relative to its folder.
 func (c *Catalog) Parse(path string, data []byte) (*File, error) {
+	return c.parse(path, data, nil, nil)
+}
+
+// parse is Parse, with the resources that have a spec.
+func (c *Catalog) parse(path string, data []byte, resources []*Resource, specs map[*Resource]map[string]any) (*File, error) {
 	d := &decoder{catalog: c, problems: problems{file: path}, warnings: problems{file: path}}
-	f := &File{Path: path, sources: []source{{path, data}}, catalog: c}
+	f := &File{Path: path, sources: []source{{path: path, data: data}}, catalog: c}
 	n := d.parse(data)
 	if n != nil {
 		d.value(n, reflect.ValueOf(&f.Document).Elem(), nil, "")
 		d.include(f)
+		if err := d.addResources(f, resources, specs); err != nil {
+			return nil, err
+		}
+		f.resources = d.resources
 	}
 	if n != nil && !d.more { // otherwise there's enough to correct first
 		if n.Kind == yaml.MappingNode && !slices.ContainsFunc(n.Content, func(key *yaml.Node) bool { return key.Value == "secrets" || key.Value == "include" }) {

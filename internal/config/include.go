@@ -31,8 +31,9 @@ type Part struct {
 
 // source is one file that was read.
 type source struct {
-	path string
-	data []byte
+	path     string // or the resource's id
+	data     []byte
+	resource bool // it isn't on disk
 }
 
 // inclusion is a pattern, and the files it matched.
@@ -115,7 +116,7 @@ func (x *includer) file(by provider.Plain, path string) {
 		return
 	}
 	x.size += len(data)
-	x.sources = append(x.sources, source{path, data})
+	x.sources = append(x.sources, source{path: path, data: data})
 	var part Part
 	outer := x.in
 	x.in = path
@@ -237,7 +238,13 @@ func realPath(path string) string {
 
 // Unchanged reports whether the files on disk are still those that were read.
 func (f *File) Unchanged() bool {
+	if f.changed != nil && f.changed() {
+		return false
+	}
 	for _, s := range f.sources {
+		if s.resource {
+			continue
+		}
 		data, err := readIncluded(s.path, len(s.data))
 		if err != nil || !bytes.Equal(data, s.data) {
 			return false
@@ -253,9 +260,11 @@ func (f *File) Unchanged() bool {
 
 // Files returns the paths of all files that were read, rota.yaml first.
 func (f *File) Files() []string {
-	paths := make([]string, len(f.sources))
-	for i, s := range f.sources {
-		paths[i] = s.path
+	var paths []string
+	for _, s := range f.sources {
+		if !s.resource {
+			paths = append(paths, s.path)
+		}
 	}
 	return paths
 }
@@ -323,6 +332,3 @@ func (f *File) Unresolved(env Environment) map[string]error {
 	}
 	return out
 }
-
-// folder is where relative paths begin in the file of a position.
-func (f *File) folder(at Pos) string { return filepath.Dir(cmp.Or(at.File, f.Path)) }

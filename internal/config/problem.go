@@ -66,7 +66,9 @@ type problems struct {
 	file string
 	list []Problem
 	said map[string]bool
-	more bool // there are more than maxProblems
+	more bool // there are more than limit
+	// limit is how many are kept. Defaults to maxProblems.
+	limit int
 }
 
 // add reports a problem with a value. hint says what to write instead, or is ""
@@ -83,7 +85,7 @@ func (p *problems) fail(at Pos, path Path, err error) {
 // suggest is add with remedies. A remedy that changes the configuration applies
 // to the value itself, unless it names another key.
 func (p *problems) suggest(at Pos, path Path, remedies []rota.Remedy, format string, args ...any) {
-	if len(p.list) >= maxProblems {
+	if len(p.list) >= cmp.Or(p.limit, maxProblems) {
 		p.more = true
 		return
 	}

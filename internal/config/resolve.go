@@ -53,8 +53,11 @@ func (w *wiring) lookUp(ctx context.Context, ref provider.Reference, t Text) (st
 
 // lookUpPlain is lookUp for references that need no store: variables and files.
 func (w *wiring) lookUpPlain(ref provider.Reference, t Text) (string, error) {
-	if ref.Kind == provider.RefFile {
+	switch ref.Kind {
+	case provider.RefFile:
 		return w.lookUpFile(ref, t)
+	case provider.RefKubernetes:
+		return w.lookUpKubernetes(ref, t)
 	}
 	value, ok := w.env.LookupEnv(ref.Name)
 	if !ok {

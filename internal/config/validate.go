@@ -49,7 +49,7 @@ func (v *validator) document() {
 func (s *Secret) path() Path { return Path{"secrets"}.Item(s.Name.Text) }
 
 func (v *validator) connection(name string, c *Connection) {
-	if !connectionName.MatchString(name) {
+	if v.resources[c.At.File] == nil && !connectionName.MatchString(name) {
 		v.add(c.At, Path{"connections"}, "letters, digits, _ and -, at most 64", "not a connection's name")
 		return
 	}

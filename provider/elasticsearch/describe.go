@@ -22,13 +22,13 @@ func Provider() provider.Provider {
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: kindElasticsearch, Summary: "An Elasticsearch cluster, and a user that may have API keys.",
+				Key: kindElasticsearch, Remote: true, Summary: "An Elasticsearch cluster, and a user that may have API keys.",
 				Example: `{url: https://search.internal:9200, username: rota, password: "${file:/run/secrets/elastic}"}`,
 			},
 			New: func() provider.ConnectionConfig { return &connectionConfig{product: Elasticsearch} },
 		}, {
 			Kind: provider.Kind{
-				Key: kindOpenSearch, Summary: "An OpenSearch cluster, and a user that may make API keys.",
+				Key: kindOpenSearch, Remote: true, Summary: "An OpenSearch cluster, and a user that may make API keys.",
 				Example: `{url: https://search.internal:9200, username: rota, password: "${file:/run/secrets/opensearch}"}`,
 			},
 			New: func() provider.ConnectionConfig { return &connectionConfig{product: OpenSearch} },

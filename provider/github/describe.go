@@ -21,7 +21,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: kindGitHub, Summary: "GitHub, by an access token or as a GitHub App.",
+				Key: kindGitHub, Remote: true, Summary: "GitHub, by an access token or as a GitHub App.",
 				Example: `{token: "${file:/run/secrets/github}"}`,
 			},
 			New:    func() provider.ConnectionConfig { return new(connectionConfig) },

@@ -19,7 +19,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: kindGitLab, Summary: "A GitLab instance, and an access token for it.",
+				Key: kindGitLab, Remote: true, Summary: "A GitLab instance, and an access token for it.",
 				Example: `{url: https://gitlab.example.com, token: "${file:/run/secrets/gitlab}"}`,
 			},
 			New: func() provider.ConnectionConfig { return new(connectionConfig) },

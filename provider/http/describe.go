@@ -16,7 +16,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: kindHTTP, Summary: "An HTTP API with JSON, and a login that can manage its keys.",
+				Key: kindHTTP, Remote: true, Summary: "An HTTP API with JSON, and a login that can manage its keys.",
 				Example: `{url: https://api.example.com, headers: {Authorization: "Bearer ${file:/run/secrets/api}"}}`,
 			},
 			New: func() provider.ConnectionConfig { return new(connectionConfig) },
@@ -52,7 +52,7 @@ type connectionConfig struct {
 	At           provider.Pos             `json:"-"`
 	URL          provider.Text            `json:"url" jsonschema:"Where all paths begin, such as https://api.example.com/v3."`
 	Headers      map[string]provider.Text `json:"headers,omitzero" secret:"true" jsonschema:"Headers of every request but the test of a new credential, with a reference in place of the login: Authorization: Bearer ${file:/run/secrets/api}."`
-	AllowPrivate provider.Bool            `json:"allow_private,omitzero" jsonschema:"Allows addresses of private networks and of this machine, and requests without TLS."`
+	AllowPrivate provider.Bool            `json:"allow_private,omitzero" host:"true" jsonschema:"Allows addresses of private networks and of this machine, and requests without TLS."`
 	provider.TLSFiles
 	Timeout provider.Duration `json:"timeout,omitzero" default:"30s" jsonschema:"The timeout of a request."`
 }

@@ -20,7 +20,7 @@ func Provider() provider.Provider {
 				Example: `{kubeconfig: /etc/rota/kubeconfig, context: prod}`,
 			},
 			New:    func() provider.ConnectionConfig { return new(connectionConfig) },
-			Policy: policy,
+			Policy: policy, NamespaceKey: "namespace",
 		}},
 		Issuers: []provider.Issuer{tokenIssuer()},
 		Targets: []provider.Target{{

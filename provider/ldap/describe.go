@@ -18,7 +18,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: kindLDAP, Summary: "An LDAP directory such as OpenLDAP, and an entry that can change other entries' passwords.",
+				Key: kindLDAP, Remote: true, Summary: "An LDAP directory such as OpenLDAP, and an entry that can change other entries' passwords.",
 				Example: `{url: ldaps://ldap.internal, bind_dn: "cn=rota,dc=example,dc=com", password: "${file:/run/secrets/ldap}"}`,
 			},
 			New: func() provider.ConnectionConfig { return new(connectionConfig) },

@@ -13,7 +13,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Issuers: []provider.Issuer{{
 			Kind: provider.Kind{
-				Key: "manual", Summary: "A credential only a person can rotate. Rota sends reminders, and rota done records the rotation.",
+				Key: "manual", Remote: true, Summary: "A credential only a person can rotate. Rota sends reminders, and rota done records the rotation.",
 				Example: "{what: licence key}",
 			},
 			Varies: "what names the credential",

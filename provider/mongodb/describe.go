@@ -16,7 +16,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: kindMongoDB, Summary: "A MongoDB server, replica set or sharded cluster, and a user that can change other users' passwords.",
+				Key: kindMongoDB, Remote: true, Summary: "A MongoDB server, replica set or sharded cluster, and a user that can change other users' passwords.",
 				Example: `{hosts: [db1.internal, db2.internal], username: rota, password: "${file:/run/secrets/mongodb}"}`,
 			},
 			New:    func() provider.ConnectionConfig { return new(connectionConfig) },

@@ -16,7 +16,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: kindMySQL, Summary: "A MariaDB or MySQL server, and an account that can change other accounts' passwords.",
+				Key: kindMySQL, Remote: true, Summary: "A MariaDB or MySQL server, and an account that can change other accounts' passwords.",
 				Example: `{host: db.internal, username: rota, password: "${file:/run/secrets/db}"}`,
 			},
 			New:    func() provider.ConnectionConfig { return new(connectionConfig) },

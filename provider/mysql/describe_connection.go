@@ -9,15 +9,15 @@ import (
 // connectionConfig is a server and the account to log in as.
 type connectionConfig struct {
 	At             provider.Pos      `json:"-"`
-	Host           provider.Text     `json:"host" jsonschema:"A host name, an address, or the path of a Unix socket."`
+	Host           provider.Text     `json:"host" host:"path" jsonschema:"A host name, an address, or the path of a Unix socket."`
 	Port           provider.Int      `json:"port,omitzero" min:"1" max:"65535" default:"3306" jsonschema:"The port."`
 	Database       provider.Text     `json:"database,omitzero" jsonschema:"The database that checks run in, and in which rows are whose tables are named without one."`
 	Username       provider.Text     `json:"username" jsonschema:"The user that Rota logs in as."`
 	Password       provider.Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/db}."`
 	SSLMode        provider.Plain    `json:"ssl_mode,omitzero" enum:"disabled,verify_ca,verify_identity" default:"verify_identity, and disabled on loopback addresses and sockets" jsonschema:"How TLS is used, as in MySQL's ssl-mode."`
-	SSLCA          provider.Text     `json:"ssl_ca,omitzero" jsonschema:"The file with the certificates to trust."`
-	SSLCert        provider.Text     `json:"ssl_cert,omitzero" jsonschema:"The file with the client's certificate."`
-	SSLKey         provider.Text     `json:"ssl_key,omitzero" jsonschema:"The file with the client's key."`
+	SSLCA          provider.Text     `json:"ssl_ca,omitzero" host:"true" jsonschema:"The file with the certificates to trust."`
+	SSLCert        provider.Text     `json:"ssl_cert,omitzero" host:"true" jsonschema:"The file with the client's certificate."`
+	SSLKey         provider.Text     `json:"ssl_key,omitzero" host:"true" jsonschema:"The file with the client's key."`
 	SendPasswords  provider.Bool     `json:"send_passwords,omitzero" default:"false" jsonschema:"Whether to send new passwords instead of their hashes, so that the server's password validation plugins can check them. The server writes them into its logs."`
 	ConnectTimeout provider.Duration `json:"connect_timeout,omitzero" default:"10s" jsonschema:"The timeout for logging in."`
 }

@@ -16,7 +16,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: kindPostgres, Summary: "A PostgreSQL database, and a role that can change other roles' passwords.",
+				Key: kindPostgres, Remote: true, Summary: "A PostgreSQL database, and a role that can change other roles' passwords.",
 				Example: `{host: db.internal, username: rota, password: "${file:/run/secrets/db}"}`,
 			},
 			New:    func() provider.ConnectionConfig { return new(connectionConfig) },

@@ -12,15 +12,15 @@ import (
 // connectionConfig is a database and the role to log in as.
 type connectionConfig struct {
 	At             provider.Pos      `json:"-"`
-	Host           provider.Text     `json:"host" jsonschema:"A host name, an address, or the folder of a Unix socket."`
+	Host           provider.Text     `json:"host" host:"path" jsonschema:"A host name, an address, or the folder of a Unix socket."`
 	Port           provider.Int      `json:"port,omitzero" min:"1" max:"65535" default:"5432" jsonschema:"The port."`
 	Database       provider.Text     `json:"database,omitzero" default:"postgres" jsonschema:"The database."`
 	Username       provider.Text     `json:"username" jsonschema:"The role that Rota logs in as."`
 	Password       provider.Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/db}."`
 	SSLMode        provider.Plain    `json:"sslmode,omitzero" enum:"disable,require,verify-ca,verify-full" default:"verify-full, and to disable on loopback addresses and sockets" jsonschema:"How TLS is used, as in libpq's sslmode."`
-	SSLRootCert    provider.Text     `json:"sslrootcert,omitzero" jsonschema:"The file with the certificates to trust."`
-	SSLCert        provider.Text     `json:"sslcert,omitzero" jsonschema:"The file with the client's certificate."`
-	SSLKey         provider.Text     `json:"sslkey,omitzero" jsonschema:"The file with the client's key."`
+	SSLRootCert    provider.Text     `json:"sslrootcert,omitzero" host:"true" jsonschema:"The file with the certificates to trust."`
+	SSLCert        provider.Text     `json:"sslcert,omitzero" host:"true" jsonschema:"The file with the client's certificate."`
+	SSLKey         provider.Text     `json:"sslkey,omitzero" host:"true" jsonschema:"The file with the client's key."`
 	RequireAuth    provider.Plain    `json:"require_auth,omitzero" default:"any over a Unix socket or with a verified certificate, and otherwise any but password" jsonschema:"How the server may ask for a password, as in libpq's require_auth: a list such as md5,scram-sha-256 or !password. password is in cleartext."`
 	ConnectTimeout provider.Duration `json:"connect_timeout,omitzero" default:"10s" jsonschema:"The timeout for logging in."`
 }

@@ -16,7 +16,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: kindRabbitMQ, Summary: "A RabbitMQ server or cluster, and an administrator that can change other users' passwords.",
+				Key: kindRabbitMQ, Remote: true, Summary: "A RabbitMQ server or cluster, and an administrator that can change other users' passwords.",
 				Example: `{url: https://mq.internal:15671, amqp: amqps://mq.internal, username: rota, password: "${file:/run/secrets/mq}"}`,
 			},
 			New: func() provider.ConnectionConfig { return new(connectionConfig) },

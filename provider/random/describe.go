@@ -16,7 +16,7 @@ func Provider() provider.Provider {
 		Issuers: []provider.Issuer{
 			{
 				Kind: provider.Kind{
-					Key: "secret_key", Summary: "A ring of random keys for HMACs, JWTs, cookies or encryption: the current, the previous and the next one.",
+					Key: "secret_key", Remote: true, Summary: "A ring of random keys for HMACs, JWTs, cookies or encryption: the current, the previous and the next one.",
 					Example: "{bytes: 32, encoding: base64}",
 				},
 				Varies: "lifetime is how long a key is accepted",
@@ -24,7 +24,7 @@ func Provider() provider.Provider {
 			},
 			{
 				Kind: provider.Kind{
-					Key: "key_pair", Summary: "A ring of key pairs for signatures, with the public keys as a JWK Set.",
+					Key: "key_pair", Remote: true, Summary: "A ring of key pairs for signatures, with the public keys as a JWK Set.",
 					Example: "{algorithm: ES256}",
 				},
 				Varies: "lifetime is how long a key is accepted",

@@ -16,7 +16,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: kindRedis, Summary: "Redis or Valkey: its servers, and a user that can change other users' passwords.",
+				Key: kindRedis, Remote: true, Summary: "Redis or Valkey: its servers, and a user that can change other users' passwords.",
 				Example: `{addresses: [redis.internal:6379], username: rota, password: "${file:/run/secrets/redis}"}`,
 			},
 			New:    func() provider.ConnectionConfig { return new(connectionConfig) },

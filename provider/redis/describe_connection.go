@@ -10,7 +10,7 @@ import (
 // connectionConfig is the servers and the user to log in as.
 type connectionConfig struct {
 	At        provider.Pos    `json:"-"`
-	Addresses []provider.Text `json:"addresses" jsonschema:"The servers, the primary first: host:port, or the path of a Unix socket. ACL users aren't replicated, so each replica and each node of a cluster is listed."`
+	Addresses []provider.Text `json:"addresses" host:"path" jsonschema:"The servers, the primary first: host:port, or the path of a Unix socket. ACL users aren't replicated, so each replica and each node of a cluster is listed."`
 	Username  provider.Text   `json:"username" jsonschema:"The user that Rota logs in as."`
 	Password  provider.Text   `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/redis}."`
 	TLS       provider.Bool   `json:"tls,omitzero" default:"true, and false on loopback addresses and sockets" jsonschema:"Encrypts connections and verifies the server's certificate."`

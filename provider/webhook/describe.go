@@ -16,7 +16,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Notifiers: []provider.Notifier{{
 			Kind: provider.Kind{
-				Key: "webhook", Summary: "A URL that events are posted to as signed JSON.",
+				Key: "webhook", Remote: true, Summary: "A URL that events are posted to as signed JSON.",
 				Example: `{url: https://ops.example.org/rota, keys: ["${file:/run/secrets/hook}"]}`,
 			},
 			New: func() provider.NotifierConfig { return new(notifierConfig) },
@@ -30,7 +30,7 @@ type notifierConfig struct {
 	URL          provider.Text            `json:"url" jsonschema:"The URL."`
 	Keys         []provider.Text          `json:"keys" secret:"true" jsonschema:"One or two signing keys, as references such as ${file:/run/secrets/hook}. With two, receivers can switch from one to the other."`
 	Headers      map[string]provider.Text `json:"headers,omitzero" jsonschema:"Additional headers."`
-	AllowPrivate provider.Bool            `json:"allow_private,omitzero" jsonschema:"Allows addresses of private networks and of this machine, and requests without TLS."`
+	AllowPrivate provider.Bool            `json:"allow_private,omitzero" host:"true" jsonschema:"Allows addresses of private networks and of this machine, and requests without TLS."`
 	Timeout      provider.Duration        `json:"timeout,omitzero" default:"10s" jsonschema:"The timeout of a request."`
 }
 
