@@ -9,8 +9,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
-	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/daemon"
 	"github.com/rota-dev/rota/internal/store"
 )
@@ -31,35 +31,41 @@ SIGHUP. SIGTERM and SIGINT stop the daemon: in-flight work is finished or
 released.`,
 		Args: noArgs, Annotations: inPlace(placeHere),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if a.logLevel == "" && a.environment["ROTA_LOG_LEVEL"] == "" {
-				a.logLevel = "info" // the log is all there is to see of a daemon
-				if err := a.start(); err != nil {
-					return err
-				}
-			}
-			err := a.traced(c.Context(), "", func(ctx context.Context) error { return a.serve(ctx, listen) })
-			if err != nil && a.logJSON && !a.json() {
-				a.log.ErrorContext(c.Context(), "rota serve ended", "error", err)
-				return silently(codeOf(err))
-			}
-			return err
+			return a.keepServing(c, func(ctx context.Context) error {
+				return a.serve(ctx, daemon.Options{Load: a.load, Listen: listen}, nil)
+			})
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "", "the `address` and port to listen on, instead of the one in rota.yaml")
 	return c
 }
 
-func (a *app) serve(ctx context.Context, listen string) error {
+// keepServing runs what goes on until it's stopped, and logs why it ended.
+func (a *app) keepServing(c *cobra.Command, do func(ctx context.Context) error) error {
+	if a.logLevel == "" && a.environment["ROTA_LOG_LEVEL"] == "" {
+		a.logLevel = "info" // the log is all there is to see of a daemon
+		if err := a.start(); err != nil {
+			return err
+		}
+	}
+	err := a.traced(c.Context(), "", do)
+	if err != nil && a.logJSON && !a.json() {
+		a.log.ErrorContext(c.Context(), "rota "+c.Name()+" ended", "error", err)
+		return silently(codeOf(err))
+	}
+	return err
+}
+
+// serve runs a daemon with these options, and whatever runs beside it.
+func (a *app) serve(ctx context.Context, o daemon.Options, beside func(ctx context.Context, d *daemon.Daemon) error) error {
 	db, err := a.openServedStore(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	d, err := daemon.New(ctx, daemon.Options{
-		Load: a.load, Environment: config.Environment{LookupEnv: a.lookupEnv},
-		DB: db, Database: a.databaseURL(), Listen: listen, Version: Version, Log: a.log, Tracing: a.tracing,
-		Ready: func(address net.Addr) { a.listening(ctx, address) },
-	})
+	o.Environment.LookupEnv, o.DB, o.Database, o.Version, o.Log, o.Tracing = a.lookupEnv, db, a.databaseURL(), Version, a.log, a.tracing
+	o.Ready = func(address net.Addr) { a.listening(ctx, address) }
+	d, err := daemon.New(ctx, o)
 	if err != nil {
 		return refused(err)
 	}
@@ -76,7 +82,12 @@ func (a *app) serve(ctx context.Context, listen string) error {
 			}
 		}
 	}()
-	if err := d.Run(ctx); err != nil {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.Run(ctx) })
+	if beside != nil {
+		group.Go(func() error { return beside(ctx, d) })
+	}
+	if err := group.Wait(); err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
 	return nil

@@ -135,6 +135,15 @@ func (a *app) closeLocal(ctx context.Context, l *service.Local) {
 
 // load reads rota.yaml, of which no target may write into the data folder.
 func (a *app) load(ctx context.Context) (*config.File, error) {
+	file, err := a.ownCatalog().Load(ctx, a.configPath())
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil, errInterrupted
+	}
+	return file, err
+}
+
+// ownCatalog is the catalog with Rota's own files.
+func (a *app) ownCatalog() *config.Catalog {
 	catalog := a.catalog
 	if dir, err := a.dataDir(); err == nil { // without one, there's no store of Rota's own
 		catalog = catalog.WithOwn(
@@ -143,11 +152,7 @@ func (a *app) load(ctx context.Context) (*config.File, error) {
 			provider.OwnPath{Path: filepath.Join(dir, "rota.db"), What: "Rota's own store"},
 		)
 	}
-	file, err := catalog.Load(ctx, a.configPath())
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil, errInterrupted
-	}
-	return file, err
+	return catalog
 }
 
 // loadConfig reads rota.yaml.

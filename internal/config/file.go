@@ -66,6 +66,15 @@ func (c *Catalog) Load(ctx context.Context, path string) (*File, error) {
 }
 
 func (c *Catalog) load(path string) (*File, error) {
+	data, err := readMain(path)
+	if err != nil {
+		return nil, err
+	}
+	return c.Parse(path, data)
+}
+
+// readMain reads rota.yaml itself.
+func readMain(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, rota.WithRemedies(fmt.Errorf("config %s: %w", path, os.ErrNotExist), rota.Command("rota init"))
@@ -78,7 +87,7 @@ func (c *Catalog) load(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	return c.Parse(path, data)
+	return data, nil
 }
 
 // Parse is [Catalog.Load] for a file's content. The path appears in errors, and relative
@@ -101,7 +110,7 @@ func (c *Catalog) parse(path string, data []byte, resources []*Resource, specs m
 		f.resources = d.resources
 	}
 	if n != nil && !d.more { // otherwise there's enough to correct first
-		if n.Kind == yaml.MappingNode && !slices.ContainsFunc(n.Content, func(key *yaml.Node) bool { return key.Value == "secrets" || key.Value == "include" }) {
+		if n.Kind == yaml.MappingNode && resources == nil && !slices.ContainsFunc(n.Content, func(key *yaml.Node) bool { return key.Value == "secrets" || key.Value == "include" }) {
 			d.problem(n, top, "", "secrets is missing")
 		}
 		v := &validator{decoder: d, doc: &f.Document, bad: d.bad(), policies: map[string]rotation.Policy{}}

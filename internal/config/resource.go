@@ -93,12 +93,24 @@ type Compiled struct {
 // mistake in this package.
 var errBroken = errors.New("config: the resources make rota.yaml invalid")
 
+// LoadWith is [Catalog.Compile] for a file on disk.
+func (c *Catalog) LoadWith(path string, resources []*Resource) (*Compiled, error) {
+	data, err := readMain(path)
+	if err != nil {
+		return nil, err
+	}
+	return c.Compile(path, data, resources)
+}
+
 // Compile is [Catalog.Parse] for a file and the resources of a cluster. The file has to
-// be valid by itself. A resource that isn't changes nothing for the others: its last
+// be valid by itself, but needs no secrets. A resource that isn't changes nothing for the others: its last
 // valid spec counts, or else it's left out. If two resources exclude each other, the
 // earlier one in the list counts.
 func (c *Catalog) Compile(path string, data []byte, resources []*Resource) (*Compiled, error) {
-	base, err := c.parse(path, data, nil, nil)
+	if resources == nil {
+		resources = []*Resource{}
+	}
+	base, err := c.parse(path, data, []*Resource{}, nil)
 	if err != nil {
 		return nil, err
 	}

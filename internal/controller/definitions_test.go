@@ -24,7 +24,6 @@ policy: {rotate_every: 30d, max_attempts: 5, window: {cron: "0 2 * * SUN", for: 
 `
 	for _, c := range []struct{ name, kind, spec, want string }{
 		{"a whole secret", "RotatingSecret", good, ""},
-		{"a secret with a policy for deletion", "RotatingSecret", good + "deletionPolicy: Delete\n", ""},
 		{"a connection", "Connection", "postgres: {host: db, database: orders, username: rota, password: \"${kubernetes:db#password}\"}\n", ""},
 		{"a shared connection", "ClusterConnection", "kubernetes: {in_cluster: true}\nnamespaces: [shop]\nnamespaceSelector: {matchLabels: {rota: \"yes\"}}\n", ""},
 		{"no issuer", "RotatingSecret", "owner: shop\n", "spec.issuer: Required value"},
@@ -36,7 +35,6 @@ policy: {rotate_every: 30d, max_attempts: 5, window: {cron: "0 2 * * SUN", for: 
 		{"a duration without a unit", "RotatingSecret", "issuer: {secret_key: {}}\npolicy: {rotate_every: \"30\"}\n", "spec.policy.rotate_every"},
 		{"a number out of range", "RotatingSecret", "issuer: {secret_key: {}}\npolicy: {max_attempts: 0}\n", "greater than or equal to 1"},
 		{"a word that isn't known", "RotatingSecret", "issuer: {secret_key: {}}\npolicy: {drift_check: never}\n", `supported values: "login", "passive"`},
-		{"another policy for deletion", "RotatingSecret", "issuer: {secret_key: {}}\ndeletionPolicy: Forget\n", `supported values: "Retain", "Delete"`},
 		{"two connections in one", "Connection", "kubernetes: {in_cluster: true}\nvault: {address: \"https://v\"}\n", "needs exactly one of"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -15,10 +15,17 @@ import (
 
 var shared testenv.SharedKubernetes
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	shared.Stop()
-	os.Exit(code)
+var (
+	postgres testenv.SharedPostgres
+	program  string // rota itself
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	defer shared.Stop()
+	defer postgres.Stop()
+	return testenv.MainWithProgram(m, &program)
 }
 
 const (

@@ -58,6 +58,10 @@ type Options struct {
 	// WatchEvery is how often the configuration file is checked for
 	// changes. Defaults to five seconds.
 	WatchEvery time.Duration
+	// Changed, if any, makes the daemon look for changes at once.
+	Changed <-chan struct{}
+	// Notify, if any, returns one more notifier for a secret, or nil.
+	Notify func(secret string) rota.Notifier
 	// SurveyEvery is how often the secrets are counted for the metrics, at most.
 	// Defaults to 15 seconds.
 	SurveyEvery time.Duration

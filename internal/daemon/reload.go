@@ -117,8 +117,35 @@ func (d *Daemon) wire(ctx context.Context, file *config.File, fingerprints map[s
 	}
 	for _, s := range wired.Secrets {
 		s.Configuration = fingerprints[s.Name]
+		d.addNotifier(s)
+	}
+	for _, s := range wired.Watched {
+		d.addNotifier(s)
 	}
 	return wired, nil
+}
+
+// addNotifier adds the notifier that isn't in the configuration.
+func (d *Daemon) addNotifier(s *rotation.Secret) {
+	if d.Notify == nil {
+		return
+	}
+	if n := d.Notify(s.Name); n != nil {
+		s.Notifiers = append(slices.Clip(s.Notifiers), n)
+	}
+}
+
+// Status returns the configuration in force, and how its secrets stand, by name.
+func (d *Daemon) Status(ctx context.Context) (*config.File, map[string]api.StatusSecretDoc, error) {
+	current, release := d.acquire()
+	defer release()
+	local := &service.Local{File: current.file, Wired: current.wired, DB: d.DB, Rotator: d.rotator, Caller: access.Local(d.rotator.Actor), Now: d.DB.Now}
+	doc, err := local.Status(ctx, api.StatusRequest{})
+	all := make(map[string]api.StatusSecretDoc, len(doc.Secrets))
+	for _, s := range doc.Secrets {
+		all[s.Secret] = s
+	}
+	return current.file, all, err
 }
 
 // enroll puts a configuration in force if it differs from what this replica

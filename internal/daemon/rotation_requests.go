@@ -47,6 +47,12 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 	return err
 }
 
+// Rotate starts a rotation that somebody asked for in another way than over the network.
+// The same token on any replica is the same request.
+func (d *Daemon) Rotate(ctx context.Context, secret, token string) error {
+	return d.rotate(ctx, access.Local(d.rotator.Actor), secret, token)
+}
+
 // requestRotation waits a little if another worker holds the secret.
 func (d *Daemon) requestRotation(ctx context.Context, s *rotation.Secret, token string, by rotation.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

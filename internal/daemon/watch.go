@@ -26,6 +26,7 @@ func (d *Daemon) watch(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-d.Changed:
 		}
 		d.checkHistory(ctx)
 		reread, err := d.refresh(ctx)

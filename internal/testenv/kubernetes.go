@@ -221,6 +221,9 @@ func (s *KubernetesServer) Namespace(t testing.TB) string {
 	return name
 }
 
+// Client is an HTTP client that trusts the API server.
+func (s *KubernetesServer) Client() *http.Client { return s.http }
+
 // Do sends a request to the API server as the administrator. body may be JSON or YAML as
 // a text; answer may be nil. A PATCH is a merge patch.
 func (s *KubernetesServer) Do(t testing.TB, method, path string, body, answer any) {

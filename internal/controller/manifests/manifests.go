@@ -18,12 +18,6 @@ const (
 	Version = "v1alpha1"
 )
 
-// The deletion policies of a RotatingSecret.
-const (
-	Retain = "Retain"
-	Delete = "Delete"
-)
-
 // object is a part of a manifest.
 type object = map[string]any
 
@@ -82,15 +76,7 @@ func secretSpec(c *config.Catalog) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec, err := structural(schema, "spec")
-	if err != nil {
-		return nil, err
-	}
-	spec["properties"].(object)["deletionPolicy"] = object{
-		"type": "string", "enum": []any{Retain, Delete}, "default": Retain,
-		"description": "What happens to the credential when the RotatingSecret is deleted. Retain leaves it as it is, everywhere. Delete deletes it at its issuer.",
-	}
-	return spec, nil
+	return structural(schema, "spec")
 }
 
 func (d definition) manifest() ([]byte, error) {

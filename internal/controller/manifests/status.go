@@ -33,6 +33,7 @@ func secretStatus() object {
 		"state":              text("The state in one word: Ready, Rotating, Held, Failing, Paused, Invalid or Waiting."),
 		"why":                text("Why it's in this state."),
 		"next":               text("The next step, and when."),
+		"requested":          text("The value of the annotation rota.dev/rotate that a rotation was last begun for."),
 		"version":            text("The id of the current version."),
 		"credential":         text("The current credential's public name at its issuer."),
 		"rotatedAt":          date("Since when the current credential exists."),
