@@ -115,10 +115,10 @@ type resource struct {
 		UID        string `json:"uid"`
 	}
 	Status struct {
-		ObservedGeneration                                       int64 `json:"observedGeneration"`
-		State, Why, Next, Version, Credential, RotatedAt, System string
-		LastValid                                                struct{ Spec map[string]any } `json:"lastValid"`
-		Conditions                                               []struct {
+		ObservedGeneration                                                  int64 `json:"observedGeneration"`
+		State, Why, Next, Version, Credential, RotatedAt, System, Requested string
+		LastValid                                                           struct{ Spec map[string]any } `json:"lastValid"`
+		Conditions                                                          []struct {
 			Type, Status, Reason, Message string
 			ObservedGeneration            int64 `json:"observedGeneration"`
 		}
@@ -270,4 +270,17 @@ func (p *process) kill(t *testing.T) {
 		t.Error(err)
 	}
 	<-p.ended
+}
+
+// copyKey gives a replica the master key of another.
+func (w *world) copyKey(from, to string) {
+	w.t.Helper()
+	key, err := os.ReadFile(filepath.Join(w.dir, from, "rota.key"))
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(w.dir, to), 0o700)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.write(filepath.Join(to, "rota.key"), string(key))
 }
