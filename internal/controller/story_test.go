@@ -53,7 +53,6 @@ spec: {replicas: 1, selector: {matchLabels: {app: orders}}, template: {metadata:
 	}
 
 	// An invalid edit is told, and changes nothing else.
-	before := w.password()
 	w.edit("orders", map[string]any{"issuer": map[string]any{"connection": "nowhere"}})
 	got = w.wait("rotatingsecrets", "orders", "Ready", "False")
 	want := `False Invalid: spec.issuer.connection: no connection "nowhere" is granted to the namespace ` + w.ns
@@ -74,7 +73,7 @@ spec: {replicas: 1, selector: {matchLabels: {app: orders}}, template: {metadata:
 		var now resource
 		return w.Try(ctx, http.MethodGet, w.at("rotatingsecrets")+"/orders", nil, &now) == nil && now.Status.Version != got.Status.Version && now.Status.State == "Ready"
 	})
-	before = w.password()
+	before := w.password()
 
 	// Deleting it deletes no credential, and waits for nothing.
 	w.Do(t, http.MethodDelete, w.at("rotatingsecrets")+"/orders", nil, nil)

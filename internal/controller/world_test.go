@@ -25,7 +25,7 @@ import (
 // to run beside it.
 type world struct {
 	*testenv.KubernetesServer
-	t          *testing.T
+	t          testing.TB
 	ns         string
 	role       string // that gets rotated
 	dir        string
@@ -35,7 +35,7 @@ type world struct {
 
 const baseConfig = "defaults: {policy: {rotate_every: 30d, jitter: 0s}}\n"
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	s := cluster(t)
 	w := &world{KubernetesServer: s, t: t, ns: s.Namespace(t), dir: t.TempDir()}
@@ -248,7 +248,7 @@ func (w *world) start(data string, args ...string) *process {
 }
 
 // stop ends it as Kubernetes does.
-func (p *process) stop(t *testing.T) {
+func (p *process) stop(t testing.TB) {
 	t.Helper()
 	if p.killed {
 		return
@@ -263,7 +263,7 @@ func (p *process) stop(t *testing.T) {
 }
 
 // kill ends it as a lost machine does.
-func (p *process) kill(t *testing.T) {
+func (p *process) kill(t testing.TB) {
 	t.Helper()
 	p.killed = true
 	if err := p.cmd.Process.Kill(); err != nil {
