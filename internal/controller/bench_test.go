@@ -110,6 +110,7 @@ func measure(b *testing.B) {
 			b.ReportMetric(kilobytes/1024, "MiB-resident")
 		}
 	}
+	p.stop(b) // before the proxy, which waits for its connections
 	if err := w.Try(context.Background(), http.MethodDelete, w.at("rotatingsecrets"), nil, nil); err != nil {
 		b.Error(err)
 	}
