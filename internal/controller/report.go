@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -53,6 +54,7 @@ func (c *Controller) report(ctx context.Context, d Daemon) {
 // write writes the statuses that differ.
 func (c *Controller) write(ctx context.Context, d Daemon, s *snapshot, docs map[string]api.StatusSecretDoc) error {
 	var failed error
+	maps.DeleteFunc(c.wrote, func(id, _ string) bool { return s.parts[id] == nil })
 	for id, p := range s.parts {
 		resource, live := c.find(p)
 		if live == nil || live.GetUID() != p.object.GetUID() || ctx.Err() != nil {
