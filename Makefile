@@ -3,10 +3,15 @@ SHELL := /bin/sh
 GO ?= go
 # The same flags everywhere, so that builds and tests share one cache.
 GOFLAGS_ROTA := -trimpath
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# What rota version shows. Set them where there's no Git checkout. Without a tag there's
+# no version to speak of yet.
+VERSION ?= $(shell git describe --tags --dirty --match 'v[0-9]*' 2>/dev/null || git describe --always --dirty --exclude '*' 2>/dev/null | sed 's/^/0.0.0-/')
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE ?= $(shell TZ=UTC0 git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null)
 # go.mod alone says what the module is called.
 MODULE := $(shell $(GO) list -m)
-LDFLAGS := -s -w -X $(MODULE)/internal/cli.Version=$(VERSION)
+CLI := $(MODULE)/internal/cli
+LDFLAGS := -s -w -X $(CLI).linkedVersion=$(VERSION) -X $(CLI).linkedCommit=$(COMMIT) -X $(CLI).linkedDate=$(DATE)
 
 LINT_VERSION := v2.15.0
 TOOLS := $(shell $(GO) env GOCACHE)/rota-tools

@@ -12,9 +12,6 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// Version is the program's, set by the linker.
-var Version = "dev"
-
 // Program is what the command line needs from its environment.
 type Program struct {
 	// Env is the environment, as "NAME=value".

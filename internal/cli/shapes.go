@@ -75,9 +75,12 @@ type acknowledgeDoc struct {
 
 // buildDoc is what version shows.
 type buildDoc struct {
-	Version string `json:"version"`
-	Commit  string `json:"commit,omitempty"`
-	Go      string `json:"go"`
+	Version  string `json:"version"`
+	Commit   string `json:"commit,omitempty"`
+	Date     string `json:"date,omitempty"`     // the commit's
+	Modified bool   `json:"modified,omitempty"` // the checkout wasn't what was committed
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
 }
 
 // simulateDoc is what simulate found.
