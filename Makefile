@@ -13,7 +13,13 @@ MODULE := $(shell $(GO) list -m)
 CLI := $(MODULE)/internal/cli
 LDFLAGS := -s -w -X $(CLI).linkedVersion=$(VERSION) -X $(CLI).linkedCommit=$(COMMIT) -X $(CLI).linkedDate=$(DATE)
 
+# Dates in what is built are the commit's.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+export SOURCE_DATE_EPOCH
+
 LINT_VERSION := v2.15.0
+GORELEASER_VERSION := v2.15.1
+CYCLONEDX_VERSION := v1.10.0
 TOOLS := $(shell $(GO) env GOCACHE)/rota-tools
 
 .PHONY: help
@@ -104,6 +110,54 @@ $(TOOLS)/golangci-lint-$(LINT_VERSION):
 	@mkdir -p $(TOOLS)
 	GOBIN=$(TOOLS)/new CGO_ENABLED=0 $(GO) install -trimpath github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	mv $(TOOLS)/new/golangci-lint $@
+
+# Completions and manual pages for the machine's own shell, and for releases.
+.PHONY: extras
+extras: ## bin/extras: completions and manual pages
+	@rm -rf bin/extras && mkdir -p bin/extras/completions
+	@GOOS= GOARCH= CGO_ENABLED=0 $(GO) build $(GOFLAGS_ROTA) -ldflags '$(LDFLAGS)' -o bin/extras/rota ./cmd/rota
+	@bin/extras/rota man bin/extras/man
+	@gzip -9 -n -k bin/extras/man/*.1
+	@bin/extras/rota completion bash >bin/extras/completions/rota.bash
+	@bin/extras/rota completion zsh >bin/extras/completions/_rota
+	@bin/extras/rota completion fish >bin/extras/completions/rota.fish
+	@bin/extras/rota completion powershell >bin/extras/completions/rota.ps1
+	@rm bin/extras/rota
+
+RELEASE_TOOLS := $(TOOLS)/goreleaser-$(GORELEASER_VERSION) $(TOOLS)/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
+# goreleaser asks Git for a remote, which a checkout may lack.
+REMOTE := GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=remote.origin.url GIT_CONFIG_VALUE_0=https://$(MODULE)
+GORELEASER := $(REMOTE) PATH="$(TOOLS)/cyclonedx-gomod-$(CYCLONEDX_VERSION):$$PATH" $(TOOLS)/goreleaser-$(GORELEASER_VERSION)
+
+# TARGET=linux_amd64 builds for this platform alone: minutes instead of half an hour.
+TARGET ?=
+.PHONY: release-snapshot
+release-snapshot: $(RELEASE_TOOLS) ## dist: all that a release has, without publishing it; TARGET=linux_amd64 for one platform
+	ROTA_TARGET=$(TARGET) $(GORELEASER) release --snapshot --clean
+	@hack/image.sh '$(TARGET)'
+
+comma := ,
+# PUBLISH=no builds the tagged commit as its release was built, to compare them.
+# IMAGE is the repository that the image is pushed to.
+PUBLISH ?= yes
+IMAGE ?=
+.PHONY: release
+release: $(RELEASE_TOOLS) ## build the tagged commit's release, and publish it as a draft; PUBLISH=no only builds it
+	@hack/notes.sh "$$(git describe --tags --exact-match)" >bin/notes.md
+	$(GORELEASER) release --clean --release-notes bin/notes.md $(if $(filter no,$(PUBLISH)),--skip=publish$(comma)announce)
+	@hack/image.sh '' $(if $(filter no,$(PUBLISH)),,'$(IMAGE)')
+
+.PHONY: test-release
+test-release: ## install and run what make release-snapshot has built
+	@cd deploy/release && ROTA_REQUIRE=all $(GO) test $(GOFLAGS_ROTA) -count=1 ./...
+
+$(TOOLS)/goreleaser-$(GORELEASER_VERSION):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS)/new GOFLAGS= CGO_ENABLED=0 $(GO) install -trimpath github.com/goreleaser/goreleaser/v2@$(GORELEASER_VERSION)
+	mv $(TOOLS)/new/goreleaser $@
+
+$(TOOLS)/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod:
+	GOBIN=$(@D) GOFLAGS= CGO_ENABLED=0 $(GO) install -trimpath github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
 
 .PHONY: clean
 clean: ## remove what was built
