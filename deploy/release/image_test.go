@@ -190,7 +190,7 @@ func TestTheImageRuns(t *testing.T) {
 		mount -t tmpfs -o mode=700,uid=65532,gid=65532 none '%[1]s/var/lib/rota'
 		mount -t tmpfs -o mode=1777 none '%[1]s/tmp'
 		exec sh`, dir))
-	inside := "env -i HOME=/var/lib/rota ROTA_CONFIG=/etc/rota/rota.yaml ROTA_DATA_DIR=/var/lib/rota chroot --userspec=" + user + " '" + dir + "' /ko-app/rota "
+	inside := "env -i HOME=/var/lib/rota ROTA_CONFIG=/etc/rota/rota.yaml ROTA_DATA_DIR=/var/lib/rota $(command -v chroot) --userspec=" + user + " '" + dir + "' /ko-app/rota "
 	if got := box.run(t, inside+"version"); !strings.HasPrefix(got, "rota "+m.Version+" ") {
 		t.Errorf("rota version prints %s", got)
 	}

@@ -74,7 +74,11 @@ func TestTheRPMHasTheDebsFiles(t *testing.T) {
 	if err := rpm.ExpandPayload(unpacked); err != nil {
 		t.Fatal(err)
 	}
-	if got := command(t, filepath.Join(unpacked, "usr/bin/rota"), "version"); !strings.HasPrefix(got, "rota "+built(t).Version+" ") {
+	program := filepath.Join(unpacked, "usr/bin/rota")
+	if err := os.Chmod(program, 0o755); err != nil { // the library leaves modes to its caller
+		t.Fatal(err)
+	}
+	if got := command(t, program, "version"); !strings.HasPrefix(got, "rota "+built(t).Version+" ") {
 		t.Errorf("the rpm's rota version prints %s", got)
 	}
 }

@@ -61,7 +61,7 @@ func debian(t *testing.T) *sandbox {
 func (s *sandbox) try(t *testing.T, script string) (string, string) {
 	t.Helper()
 	const end = "--- the end: "
-	if _, err := fmt.Fprintf(s.in, "( set -eu\n%s\n) 2>&1 </dev/null\necho; echo \"%s$?\"\n", script, end); err != nil {
+	if _, err := fmt.Fprintf(s.in, "( set -eu\n%s\n) 2>&1 </dev/null\ncode=$?; echo; echo \"%s$code\"\n", script, end); err != nil {
 		t.Fatalf("the sandbox is gone: %v", err)
 	}
 	var text strings.Builder
