@@ -63,6 +63,7 @@ test: setup ## every test, the servers they need included
 	@cd deploy/check && $(GO) test $(GOFLAGS_ROTA) ./... # the alert rules and the dashboard, with Prometheus' own engine
 	@cd examples/provider && $(GO) vet ./... && $(GO) test $(GOFLAGS_ROTA) ./... # a provider outside this module
 	@cd deploy/opentofu && $(GO) test $(GOFLAGS_ROTA) ./... # the Terraform modules, with OpenTofu
+	@cd deploy/release && $(GO) test $(GOFLAGS_ROTA) ./ci # GitHub's and GitLab's pipelines
 
 # A module of its own: compiling Vault takes about eight minutes of processor time,
 # once. CI runs it through hack/vault.sh, unless the same inputs have passed before.

@@ -17,6 +17,8 @@ command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || need openssh-server
 { command -v pgbouncer || [ -x /usr/sbin/pgbouncer ]; } >/dev/null 2>&1 || need pgbouncer
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || need rabbitmq-server
 { command -v slapd || [ -x /usr/sbin/slapd ]; } >/dev/null 2>&1 || need slapd
+command -v man >/dev/null 2>&1 || need man-db
+command -v systemd-analyze >/dev/null 2>&1 || need systemd
 command -v jq >/dev/null 2>&1 || need jq
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || need python3-venv
 

@@ -119,6 +119,7 @@ func unpack(t *testing.T, image v1.Image) string {
 func TestTheImageIsLabeled(t *testing.T) {
 	m := built(t)
 	all := images(t)
+	source := "https://" + strings.TrimSpace(command(t, "go", "-C", "../..", "list", "-m"))
 	for platform, image := range all {
 		config, err := image.ConfigFile()
 		if err != nil {
@@ -128,7 +129,7 @@ func TestTheImageIsLabeled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for key, want := range map[string]string{"source": "https://github.com/rota-dev/rota", "revision": m.Commit, "version": m.Version, "licenses": "Apache-2.0"} {
+		for key, want := range map[string]string{"source": source, "revision": m.Commit, "version": m.Version, "licenses": "Apache-2.0"} {
 			key = "org.opencontainers.image." + key
 			if config.Config.Labels[key] != want || manifest.Annotations[key] != want {
 				t.Errorf("%s: %s is %q as a label and %q as an annotation, and not %q", platform, key, config.Config.Labels[key], manifest.Annotations[key], want)

@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"time"
@@ -26,23 +27,21 @@ import (
 	"github.com/google/ko/pkg/publish"
 )
 
-const (
-	program = "./cmd/rota"
-	source  = "https://github.com/rota-dev/rota"
-)
+const program = "./cmd/rota"
 
 type settings struct {
 	dir, out, push    string
 	version, revision string
+	module            string // what go.mod in dir calls it
 	created           time.Time
 	platforms         []string
-	latest            bool
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "image:", err)
 		os.Exit(1)
 	}
@@ -73,9 +72,15 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("%s exists already", s.out)
 	}
 	s.platforms = strings.Split(platforms, ",")
-	s.latest = !strings.Contains(s.version, "-")
+	list := exec.CommandContext(ctx, "go", "list", "-m")
+	list.Dir = s.dir
+	module, err := list.Output()
+	if err != nil {
+		return fmt.Errorf("%s: go list -m: %w", s.dir, err)
+	}
+	s.module = strings.TrimSpace(string(module))
 	// .ko.yaml passes these on to the linker.
-	for key, value := range map[string]string{"VERSION": s.version, "COMMIT": s.revision, "DATE": created} {
+	for key, value := range map[string]string{"MODULE": s.module, "VERSION": s.version, "COMMIT": s.revision, "DATE": created} {
 		if err := os.Setenv(key, value); err != nil {
 			return err
 		}
@@ -92,7 +97,7 @@ func (s settings) annotations() map[string]string {
 	return map[string]string{
 		"org.opencontainers.image.title":       "Rota",
 		"org.opencontainers.image.description": "Rotates credentials end to end",
-		"org.opencontainers.image.source":      source,
+		"org.opencontainers.image.source":      "https://" + s.module,
 		"org.opencontainers.image.licenses":    "Apache-2.0",
 		"org.opencontainers.image.version":     strings.TrimPrefix(s.version, "v"),
 		"org.opencontainers.image.revision":    s.revision,
@@ -168,7 +173,7 @@ func push(ctx context.Context, s settings, image build.Result) error {
 		return fmt.Errorf("only an image of several platforms is pushed; this one is for %s alone", s.platforms)
 	}
 	tags := []string{strings.TrimPrefix(s.version, "v")}
-	if s.latest {
+	if !strings.Contains(s.version, "-") { // not a release candidate
 		tags = append(tags, "latest")
 	}
 	for _, tag := range tags {
