@@ -21,10 +21,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/ko/pkg/build"
 	"github.com/google/ko/pkg/commands/options"
-	"github.com/google/ko/pkg/publish"
 )
 
 const program = "./cmd/rota"
@@ -149,29 +150,38 @@ func buildImage(ctx context.Context, s settings) (build.Result, error) {
 }
 
 // deliver writes the image to a folder and, where it's asked for, to a registry.
-func deliver(ctx context.Context, s settings, image build.Result) error {
-	layout := publish.NewLayout(s.out)
-	if _, err := layout.Publish(ctx, image, program); err != nil {
-		return err
-	}
-	digest, err := image.Digest()
+func deliver(ctx context.Context, s settings, result build.Result) error {
+	folder, err := layout.Write(s.out, empty.Index)
 	if err != nil {
 		return err
 	}
-	if s.push != "" {
-		if err := push(ctx, s, image); err != nil {
-			return err
+	switch image := result.(type) {
+	case v1.ImageIndex:
+		err = folder.AppendIndex(image)
+		if err == nil && s.push != "" {
+			err = push(ctx, s, image)
 		}
+	case v1.Image:
+		err = folder.AppendImage(image)
+		if err == nil && s.push != "" {
+			err = fmt.Errorf("only an image of several platforms is pushed; this one is for %s alone", s.platforms)
+		}
+	default:
+		err = fmt.Errorf("ko built a %T", result)
+	}
+	if err != nil {
+		return err
+	}
+	digest, err := result.Digest()
+	if err != nil {
+		return err
 	}
 	fmt.Println(digest)
 	return nil
 }
 
-func push(ctx context.Context, s settings, image build.Result) error {
-	index, ok := image.(v1.ImageIndex)
-	if !ok {
-		return fmt.Errorf("only an image of several platforms is pushed; this one is for %s alone", s.platforms)
-	}
+// push gives the image the version as its tag, and latest if it's a release.
+func push(ctx context.Context, s settings, index v1.ImageIndex) error {
 	tags := []string{strings.TrimPrefix(s.version, "v")}
 	if !strings.Contains(s.version, "-") { // not a release candidate
 		tags = append(tags, "latest")
