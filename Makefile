@@ -134,7 +134,7 @@ GORELEASER := $(REMOTE) PATH="$(TOOLS)/cyclonedx-gomod-$(CYCLONEDX_VERSION):$$PA
 TARGET ?=
 .PHONY: release-snapshot
 release-snapshot: $(RELEASE_TOOLS) ## dist: all that a release has, without publishing it; TARGET=linux_amd64 for one platform
-	ROTA_TARGET=$(TARGET) $(GORELEASER) release --snapshot --clean
+	ROTA_TARGET=$(TARGET) $(GORELEASER) release --snapshot --clean $(if $(filter-out linux_%,$(TARGET)),--skip=nfpm)
 	@hack/image.sh '$(TARGET)'
 
 comma := ,
@@ -144,6 +144,7 @@ PUBLISH ?= yes
 IMAGE ?=
 .PHONY: release
 release: $(RELEASE_TOOLS) ## build the tagged commit's release, and publish it as a draft; PUBLISH=no only builds it
+	@mkdir -p bin
 	@hack/notes.sh "$$(git describe --tags --exact-match)" >bin/notes.md
 	$(GORELEASER) release --clean --release-notes bin/notes.md $(if $(filter no,$(PUBLISH)),--skip=publish$(comma)announce)
 	@hack/image.sh '' $(if $(filter no,$(PUBLISH)),,'$(IMAGE)')
