@@ -80,7 +80,7 @@ have switched over, and only then retires the old one.
 	f := root.PersistentFlags()
 	f.StringVarP(&a.configFlag, "config", "c", "", "the configuration `file` (default $ROTA_CONFIG, or rota.yaml here)")
 	f.StringVar(&a.dataDirFlag, "data-dir", "", "the `folder` of Rota's own store (default $ROTA_DATA_DIR, or rota in the user's state folder)")
-	f.StringVar(&a.masterKeyFlag, "master-key", "", "the `URL` of the key that encrypts the master key, such as awskms:///alias/rota?region=eu-central-1, instead of a key file (default $ROTA_MASTER_KEY)")
+	f.StringVar(&a.masterKeyFlag, "master-key", "", "the `URL` of the key that encrypts the master key, such as awskms:///alias/rota?region=eu-central-1, instead of a key file; or file:///PATH of a key file that's provided (default $ROTA_MASTER_KEY)")
 	f.StringVar(&a.databaseFlag, "database", "", "the PostgreSQL `URL` of Rota's own store, instead of the data folder's database (default $ROTA_DATABASE)")
 	f.StringVar(&a.serverFlag, "server", "", "the `URL` of a running Rota to use instead of this machine (default $ROTA_SERVER)")
 	f.StringVar(&a.tokenFileFlag, "token-file", "", "the `file` with the token for the server (default $ROTA_TOKEN, or the file $ROTA_TOKEN_FILE)")
@@ -103,7 +103,7 @@ have switched over, and only then retires the old one.
 		a.rollbackCommand, a.adoptCommand, a.deliverCommand, a.deactivateCommand, a.deleteCommand,
 		a.pauseCommand, a.resumeCommand, a.freezeCommand, a.thawCommand, a.doneCommand,
 		a.getCommand, a.alertCommand, a.auditCommand, a.keyCommand, a.backupCommand, a.restoreCommand, a.migrateCommand,
-		a.accessCommand, a.reloadCommand, a.eventsCommand,
+		a.accessCommand, a.healthCommand, a.reloadCommand, a.eventsCommand,
 		a.convertCommand, a.simulateCommand, a.demoCommand, a.manCommand, a.versionCommand, exitCodesTopic,
 	} {
 		root.AddCommand(add())
@@ -155,6 +155,10 @@ func (a *app) dataDir() (string, error) {
 	}
 	return "", rota.WithRemedies(usage("no folder for Rota's own store"), append(rota.Command("--data-dir FOLDER"), rota.Outside("set ROTA_DATA_DIR")...))
 }
+
+// dataVolume is the mount point of the volume that the data folder is on, if others
+// can't reach it.
+func (a *app) dataVolume() string { return a.environment["ROTA_DATA_VOLUME"] }
 
 // actor is the name the audit records.
 func (a *app) actor() string {

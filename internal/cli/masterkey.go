@@ -23,6 +23,10 @@ func (a *app) keeper(ctx context.Context) (store.Wrapper, error) {
 	return key, nil
 }
 
+// keyFileScheme is how a master key's URL begins if it's a file that something else
+// provides. A path follows.
+const keyFileScheme = "file://"
+
 // masterKeyURL names the key that encrypts the master key.
 func (a *app) masterKeyURL() string {
 	if a.masterKeyFlag != "" {

@@ -174,9 +174,13 @@ func (a *app) storeOptions(ctx context.Context) (store.Options, error) {
 	if err := a.claimFolder(dir); err != nil {
 		return store.Options{}, err
 	}
-	o := store.Options{Dir: dir, DSN: a.databaseURL(), Actor: a.actor()}
+	o := store.Options{Dir: dir, Volume: a.dataVolume(), DSN: a.databaseURL(), Actor: a.actor()}
 	if o.DSN == "" {
 		o.Now = a.Now
+	}
+	if path, is := strings.CutPrefix(a.masterKeyURL(), keyFileScheme); is {
+		o.KeyFile, o.KeyFileProvided = path, true
+		return o, nil
 	}
 	o.Wrapper, err = a.keeper(ctx)
 	return o, err
@@ -237,7 +241,7 @@ func (a *app) lookAtStore(ctx context.Context, l *service.Local) {
 		found(dir, nil)
 		return
 	}
-	if err := store.CheckCreatable(dir); err != nil {
+	if err := store.CheckCreatable(dir, a.dataVolume()); err != nil {
 		found("there is none yet, and it can't be created: ", err)
 		return
 	}

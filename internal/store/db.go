@@ -31,8 +31,16 @@ type Options struct {
 	// the server directly or through a pooler that gives each connection a
 	// session of its own. Defaults to SQLite in Dir.
 	DSN string
+	// Volume is the mount point of a volume that only this user's processes see, such
+	// as a container's. Everyone may write to it, unlike to other folders on the way to
+	// Dir. Defaults to none.
+	Volume string
 	// KeyFile is the file with the master key. Defaults to rota.key in Dir.
 	KeyFile string
+	// KeyFileProvided says that KeyFile is made and replaced by something else, such as
+	// a Kubernetes Secret. Then it's never written, and if root owns it, its group may
+	// read it.
+	KeyFileProvided bool
 	// Wrapper, if set, encrypts the master key, which is then stored in the
 	// database instead of a file. An existing key file's master key is
 	// imported.
@@ -142,12 +150,18 @@ func (o Options) withDefaults() Options {
 	if o.KeyFile == "" && o.Dir != "" {
 		o.KeyFile = filepath.Join(o.Dir, keyFile)
 	}
+	if o.Volume != "" {
+		o.Volume = filepath.Clean(o.Volume)
+	}
 	return o
 }
 
 func (o Options) master() *master {
 	if o.Wrapper != nil {
 		return &master{storage: wrappedStorage{o.Wrapper, keyFileStorage(o.KeyFile)}}
+	}
+	if o.KeyFileProvided {
+		return &master{storage: providedKeyFile{keyFileStorage(o.KeyFile)}}
 	}
 	return &master{storage: keyFileStorage(o.KeyFile)}
 }
@@ -160,7 +174,7 @@ func (o Options) connect(ctx context.Context) (*database, error) {
 		return connectSQLite(ctx, o)
 	}
 	if o.Dir != "" {
-		if err := prepareFolder(o.Dir); err != nil {
+		if err := prepareFolder(o.Dir, o.Volume); err != nil {
 			return nil, err
 		}
 	}
@@ -183,8 +197,8 @@ func (db *DB) Close() error {
 // prepareFiles creates the folder and an empty database file, private to the
 // owner, and checks the permissions of existing files. SQLite gives its other
 // files the database's permissions.
-func prepareFiles(dir, path string) error {
-	if err := prepareFolder(dir); err != nil {
+func prepareFiles(dir, volume, path string) error {
+	if err := prepareFolder(dir, volume); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -205,19 +219,19 @@ func prepareFiles(dir, path string) error {
 	return nil
 }
 
-func prepareFolder(dir string) error {
+func prepareFolder(dir, volume string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return checkFolder(dir)
+	return checkFolder(dir, volume)
 }
 
 // checkFolder refuses a folder that others can read or replace.
-func checkFolder(dir string) error {
+func checkFolder(dir, volume string) error {
 	if err := checkPrivate(dir); err != nil {
 		return err
 	}
-	return checkWay(dir)
+	return checkWay(dir, volume)
 }
 
 // checkPrivate refuses a file or folder that belongs to someone else, or that

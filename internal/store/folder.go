@@ -12,14 +12,14 @@ import (
 
 // CheckCreatable reports, without writing, whether [Open] could create a store
 // in an empty or missing data folder: the folder, or its nearest existing
-// parent, must be writable for this process.
-func CheckCreatable(dir string) error {
+// parent, must be writable for this process. volume is [Options.Volume].
+func CheckCreatable(dir, volume string) error {
 	const hint = "another data folder, or make this one writable for this user"
-	err := checkFolder(dir)
+	err := checkFolder(dir, volume)
 	for err != nil && errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
 		dir = filepath.Dir(dir)
 		if _, err = os.Stat(dir); err == nil {
-			err = checkWay(dir)
+			err = checkWay(dir, volume)
 		}
 	}
 	if errors.Is(err, fs.ErrPermission) {

@@ -25,7 +25,7 @@ func TestCheckCreatable(t *testing.T) {
 		{"a file among those above it", filepath.Join(file, "a"), "not a directory"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := CheckCreatable(tt.dir)
+			err := CheckCreatable(tt.dir, "")
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(hint.Text(err), tt.want) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
@@ -41,7 +41,7 @@ func TestCheckCreatable(t *testing.T) {
 func TestCheckCreatableBelowAReadOnlyFolder(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "read-only")
 	must(t, os.Mkdir(folder, 0o500))
-	said := CheckCreatable(filepath.Join(folder, "a", "b"))
+	said := CheckCreatable(filepath.Join(folder, "a", "b"), "")
 	if happens := os.Mkdir(filepath.Join(folder, "a"), 0o700); (said == nil) != (happens == nil) {
 		t.Errorf("it says %v, and what happens is %v", said, happens)
 	}

@@ -34,7 +34,7 @@ func newInstance(dataDir string) (*instance, error) {
 	if err := os.Mkdir(in.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	if err := checkFolder(in.dir); err != nil {
+	if err := checkPrivate(in.dir); err != nil {
 		return nil, err
 	}
 	for in.lock == nil {

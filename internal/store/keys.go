@@ -112,7 +112,9 @@ func (k *keys) setUp(t *tx) error {
 
 // checkStorage refuses a key file if the database itself holds the master key.
 func (k *keys) checkStorage(t *tx) error {
-	if _, ok := k.master.storage.(keyFileStorage); !ok {
+	switch k.master.storage.(type) {
+	case keyFileStorage, providedKeyFile:
+	default:
 		return nil
 	}
 	var wrapped []byte

@@ -13,7 +13,7 @@ import (
 // migrateTo creates a store's database as an older program left it.
 func migrateTo(t *testing.T, dir string, version int64) *sql.DB {
 	t.Helper()
-	must(t, prepareFolder(dir))
+	must(t, prepareFolder(dir, ""))
 	dialect, folder := goose.DialectSQLite3, "migrations/sqlite"
 	var pool *sql.DB
 	if o := options(dir, nil); o.DSN != "" {
@@ -23,7 +23,7 @@ func migrateTo(t *testing.T, dir string, version int64) *sql.DB {
 		pool = openPostgres(config, 1, `SELECT 1`)
 	} else {
 		path := filepath.Join(dir, databaseFile)
-		must(t, prepareFiles(dir, path))
+		must(t, prepareFiles(dir, "", path))
 		var err error
 		pool, err = openSQLite(path, 1)
 		must(t, err)

@@ -34,7 +34,7 @@ func restore(ctx context.Context, backupPath string, o Options) (err error) {
 	}
 	dir := o.Dir
 	path := filepath.Join(dir, databaseFile)
-	if err := checkFolder(dir); err != nil {
+	if err := checkFolder(dir, o.Volume); err != nil {
 		return hintMissing(err, "create the folder with mode 0700 and put the backup's key file in it as "+keyFile)
 	}
 	for _, p := range []string{path, path + "-wal"} {

@@ -38,7 +38,7 @@ const (
 // use, and migrates its schema.
 func connectSQLite(ctx context.Context, o Options) (_ *database, err error) {
 	path := filepath.Join(o.Dir, databaseFile)
-	if err := prepareFiles(o.Dir, path); err != nil {
+	if err := prepareFiles(o.Dir, o.Volume, path); err != nil {
 		return nil, err
 	}
 	if err := migrateSQLite(ctx, path, o.ManualMigrations); err != nil {

@@ -28,8 +28,15 @@ func checkOwner(path string, info fs.FileInfo) error {
 		slices.Concat(rota.Outside(fmt.Sprintf("run rota as user %d", owner.Uid)), rota.Outside(fmt.Sprintf("chown %d %s", os.Geteuid(), path))))
 }
 
-// checkWay does the same for every folder and link on the way to a folder.
-func checkWay(dir string) error {
+func ownedByRoot(info fs.FileInfo) bool {
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	return ok && owner.Uid == 0
+}
+
+// checkWay does the same for every folder and link on the way to a folder. On a
+// volume, which only this user's processes see, everyone may write to the first
+// folder: containers' volumes often begin with such a one.
+func checkWay(dir, volume string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -46,7 +53,7 @@ func checkWay(dir string) error {
 			return err
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
-			if len(rest) > 0 && info.Mode()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+			if len(rest) > 0 && info.Mode()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 && entry != volume {
 				return rota.WithRemedies(fmt.Errorf("%s can be written to by everyone, who could replace the store", entry), rota.Outside("chmod o-w "+entry))
 			}
 			at = entry
