@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +18,7 @@ import (
 
 // policy is rota policy kubernetes.
 func policy() provider.Policy {
-	account := "rota/rota"
+	account, values := "rota/rota", false
 	return provider.Policy{
 		Summary: "Print the RBAC Rota needs in Kubernetes for rota.yaml",
 		Help: `Prints, for kubectl apply, a Role and a RoleBinding for each namespace that
@@ -26,15 +27,22 @@ rota.yaml makes Rota do and nothing else. Each connection's cluster has its own.
 
 Nothing is looked up in a cluster. --output text says why each permission is needed.`,
 		Format: "yaml",
-		Options: []provider.Option{{Name: "service-account", Value: &account, Example: "rota/rota",
-			Usage: "the service account that Rota logs in as, as `NAMESPACE/NAME`"}},
+		Options: []provider.Option{
+			{Name: "service-account", Value: &account, Example: "rota/rota", Usage: "the service account that Rota logs in as, as `NAMESPACE/NAME`"},
+			{Name: "helm-values", Value: &values, Usage: "print the same rules as values of Rota's Helm chart, which makes the roles"},
+		},
 		Validate: func() error {
 			if _, _, err := accountOf(account); err != nil {
 				return err
 			}
 			return nil
 		},
-		Document: func(grants []provider.Grant, _ func(error)) ([]byte, error) { return document(grants, account) },
+		Document: func(grants []provider.Grant, _ func(error)) ([]byte, error) {
+			if values {
+				return chartValues(grants)
+			}
+			return document(grants, account)
+		},
 	}
 }
 
@@ -54,18 +62,8 @@ func document(grants []provider.Grant, account string) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	for _, g := range grants {
-		rules := map[string][]need{}
-		for _, p := range g.Permissions {
-			if n, ok := p.Detail.(need); ok {
-				rules[n.namespace] = append(rules[n.namespace], n)
-			}
-		}
-		var places []string
-		for place := range rules {
-			places = append(places, place)
-		}
-		slices.Sort(places)
-		for _, place := range places {
+		rules := byNamespace(g)
+		for _, place := range slices.Sorted(maps.Keys(rules)) {
 			role(&out, g.Title, place, "rota-"+g.Name, merged(rules[place]), namespace, name)
 		}
 	}
@@ -79,13 +77,7 @@ func role(out *bytes.Buffer, title, place, name string, rules []need, accountNam
 		kind, in = "Role", "\n  namespace: "+inYAML(place)
 	}
 	fmt.Fprintf(out, "---\n# %s\napiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata:\n  name: %s%s\nrules:\n", title, kind, objectName(name), in)
-	for _, n := range rules {
-		fmt.Fprintf(out, "  - apiGroups: [%q]\n    resources: [%s]\n", n.group, n.resource)
-		if n.name != "" {
-			fmt.Fprintf(out, "    resourceNames: [%s]\n", inYAML(n.name))
-		}
-		fmt.Fprintf(out, "    verbs: [%s]\n", strings.Join(n.verbs, ", "))
-	}
+	writeRules(out, "  ", rules)
 	fmt.Fprintf(out, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: %sBinding\nmetadata:\n  name: %s%s\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: %s, name: %s}\nsubjects:\n  - {kind: ServiceAccount, name: %s, namespace: %s}\n",
 		kind, objectName(name), in, kind, objectName(name), inYAML(account), inYAML(accountNamespace))
 }
