@@ -74,9 +74,16 @@ vault: ## provider/vault against HashiCorp Vault's own core
 # The control plane is built once, from a module of its own: about ten minutes of
 # processor time. make test runs these tests, too, where it was built before.
 .PHONY: test-kubernetes
-test-kubernetes: ## provider/kubernetes against a real control plane, built if necessary
+test-kubernetes: ## provider/kubernetes and the Helm chart on a real control plane, built if necessary
 	@hack/controlplane.sh >/dev/null
 	ROTA_REQUIRE=all $(GO) test $(GOFLAGS_ROTA) ./provider/kubernetes/...
+	@cd deploy/helm/check && $(GO) vet $(GOFLAGS_ROTA) ./... && ROTA_REQUIRE=all $(GO) test $(GOFLAGS_ROTA) ./...
+
+# Copies the alert rules and the definitions of the custom resources into the chart, and
+# writes the kustomize base and the table of values.
+.PHONY: chart
+chart: ## what's generated in deploy/helm/rota and deploy/kustomize
+	@cd deploy/helm/check && $(GO) test $(GOFLAGS_ROTA) -run 'UpToDate|Table|KustomizeBaseIs' ./... -update
 
 .PHONY: race
 race: setup ## every test under the race detector (needs a C compiler)
