@@ -119,7 +119,9 @@ func TestAProvidedKeyFile(t *testing.T) {
 	must(t, os.Symlink("..2026", filepath.Join(mount, "..data")))
 	must(t, os.Symlink("..data/"+keyFile, filepath.Join(mount, keyFile)))
 	path := filepath.Join(mount, keyFile)
-	open := func() (*DB, error) { return Open(t.Context(), Options{Dir: first, KeyFile: path, KeyFileProvided: true}) }
+	open := func() (*DB, error) {
+		return Open(t.Context(), Options{Dir: first, KeyFile: path, KeyFileProvided: true})
+	}
 	for mode, want := range map[os.FileMode]string{0o440: "", 0o400: "", 0o444: "mode 0444", 0o460: "mode 0460"} {
 		must(t, os.Chmod(path, mode))
 		db, err := open()

@@ -15,7 +15,7 @@ func TestTheNamespaceEnforcesPodSecurity(t *testing.T) {
 	namespace := restricted(t, s)
 	err := s.Try(t.Context(), http.MethodPost, path(namespace, "v1", "pods"), map[string]any{
 		"metadata": map[string]any{"name": "loose"}, "spec": map[string]any{"containers": []any{map[string]any{"name": "c", "image": "i"}}}}, nil)
-	if err == nil || !strings.Contains(err.Error(), `violates PodSecurity "restricted:latest"`) {
+	if err == nil || !strings.Contains(err.Error(), "violates PodSecurity") {
 		t.Errorf("a pod without a security context: %v", err)
 	}
 }
@@ -57,7 +57,7 @@ func TestInstallUpgradeRollBackAndUninstallKeepTheStore(t *testing.T) {
 		t.Errorf("helm test: %v", err)
 	}
 
-	upgrade(t, c, namespace, parse(t, "{server: {logLevel: debug}, config: {secrets: [{name: licence, issuer: {manual: {}}, owner: me, policy: {rotate_every: 90d}}]}}"))
+	upgrade(t, c, namespace, parse(t, "{server: {logLevel: debug}, config: {secrets: [{name: licence, issuer: {manual: {what: a licence key}}, owner: me, policy: {rotate_every: 90d}}]}}"))
 	ready("ROTA_LOG_LEVEL", "debug")
 	if text := get(t, s, namespace, "v1", "configmaps/rota").text("data", "rota.yaml"); !strings.Contains(text, "licence") {
 		t.Errorf("the configuration is still:\n%s", text)

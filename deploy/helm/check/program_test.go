@@ -12,7 +12,7 @@ import (
 )
 
 const edited = `secrets:
-  - {name: licence, owner: me, issuer: {manual: {}}, policy: {rotate_every: 90d}}
+  - {name: licence, owner: me, issuer: {manual: {what: a licence key}}, policy: {rotate_every: 90d}}
 `
 
 // What the chart runs is what the program takes: its container starts with the rendered
