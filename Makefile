@@ -74,9 +74,9 @@ vault: ## provider/vault against HashiCorp Vault's own core
 # The control plane is built once, from a module of its own: about ten minutes of
 # processor time. make test runs these tests, too, where it was built before.
 .PHONY: test-kubernetes
-test-kubernetes: ## provider/kubernetes and the Helm chart on a real control plane, built if necessary
+test-kubernetes: ## provider/kubernetes, the controller and the Helm chart on a real control plane, built if necessary
 	@hack/controlplane.sh >/dev/null
-	ROTA_REQUIRE=all $(GO) test $(GOFLAGS_ROTA) ./provider/kubernetes/...
+	ROTA_REQUIRE=all $(GO) test $(GOFLAGS_ROTA) ./provider/kubernetes/... ./internal/controller/...
 	@cd deploy/helm/check && $(GO) vet $(GOFLAGS_ROTA) ./... && ROTA_REQUIRE=all $(GO) test $(GOFLAGS_ROTA) ./...
 
 # Copies the alert rules and the definitions of the custom resources into the chart, and
