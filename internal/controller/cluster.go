@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,6 +60,7 @@ func Login(path string) (*rest.Config, error) {
 // the API server can't be reached.
 type follower struct {
 	informer cache.SharedIndexInformer
+	since    time.Time
 	stop     context.CancelFunc
 }
 
@@ -98,7 +100,7 @@ func follow(ctx context.Context, client dynamic.Interface, of schema.GroupVersio
 	}
 	ctx, stop := context.WithCancel(ctx)
 	go informer.RunWithContext(ctx)
-	return &follower{informer, stop}, nil
+	return &follower{informer, time.Now(), stop}, nil
 }
 
 // object is the object that an informer reports.
@@ -145,7 +147,8 @@ type values struct {
 	followed map[string]*follower // by namespace/name
 }
 
-// firstSync is how long a Secret's first value may take.
+// firstSync is how long a Secret's first value may take after it was first wanted. All of
+// them are wanted at once, so that those which may not be read hold up nobody for long.
 const firstSync = 10 * time.Second
 
 // get returns the value of a Secret's key.
@@ -154,7 +157,7 @@ func (v *values) get(namespace, name, key string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(v.ctx, firstSync)
+	ctx, cancel := context.WithDeadline(v.ctx, f.since.Add(firstSync))
 	defer cancel()
 	if !f.informer.HasSynced() && !cache.WaitForCacheSync(ctx.Done(), f.informer.HasSynced) {
 		return "", rota.WithRemedies(fmt.Errorf("secret %s of namespace %s didn't arrive within %s", name, namespace, firstSync), rota.Outside("let Rota's service account get, list and watch this Secret"))
@@ -184,11 +187,15 @@ func (v *values) follow(namespace, name string) (*follower, error) {
 	return f, err
 }
 
-// keep stops following all Secrets but these.
-func (v *values) keep(ids []string) {
+// keep follows these Secrets and no others.
+func (v *values) keep(ids []string) error {
 	wanted := map[string]bool{}
+	var errs []error
 	for _, id := range ids {
 		wanted[id] = true
+		namespace, name, _ := strings.Cut(id, "/")
+		_, err := v.follow(namespace, name)
+		errs = append(errs, err)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -198,6 +205,7 @@ func (v *values) keep(ids []string) {
 			delete(v.followed, id)
 		}
 	}
+	return errors.Join(errs...)
 }
 
 // quietly gives client-go's messages to a log.

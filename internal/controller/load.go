@@ -56,7 +56,9 @@ func (c *Controller) LoadFile(context.Context) (*config.File, error) {
 		return nil, err
 	}
 	s.File.Changed(func() bool { return c.changes.Load() != changes })
-	c.values.keep(s.File.KubernetesSecrets())
+	if err := c.values.keep(s.File.KubernetesSecrets()); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.loaded = append(c.loaded, s); len(c.loaded) > maxLoaded {
