@@ -100,7 +100,7 @@ func (c *cluster) rollout(name string) {
 func TestARolloutIsRestartedInPlace(t *testing.T) {
 	c := start(t)
 	become := c.rollouts()
-	req := c.deliver("the-first-one")
+	c.deliver("the-first-one")
 	c.rollout("shop")
 	template := fmt.Sprint(c.get("Rollout", "shop").Spec.Template)
 	r := c.reloader(c.admin())
@@ -111,7 +111,7 @@ func TestARolloutIsRestartedInPlace(t *testing.T) {
 		}
 	}
 	c.nextSecond()
-	req = c.deliver(canary)
+	req := c.deliver(canary)
 	c.nextSecond() // the controller compares whole seconds
 	if err := r.Reload(t.Context(), req); err != nil {
 		t.Fatal(err)

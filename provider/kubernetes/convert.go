@@ -17,7 +17,7 @@ import (
 // The API versions of ExternalSecrets: that of the first operator, which was archived in
 // 2022, and those of its successor.
 const (
-	apiOldExternalSecrets = "kubernetes-client.io/v1"
+	apiOldExternalSecrets = "kubernetes-client.io/v1" //nolint:gosec // an API's name
 	groupExternalSecrets  = "external-secrets.io"
 )
 
@@ -179,35 +179,4 @@ func (c *converter) object(a at, n *yaml.Node) bool {
 	}
 	c.externalSecret(a, n, api)
 	return true
-}
-
-// aliased is the first alias below a node, nil if there's none.
-func aliased(n *yaml.Node) *yaml.Node {
-	if n.Kind == yaml.AliasNode {
-		return n
-	}
-	for _, one := range n.Content {
-		if found := aliased(one); found != nil {
-			return found
-		}
-	}
-	return nil
-}
-
-// child is the value of a mapping's key, nil if it has none.
-func child(n *yaml.Node, key string) *yaml.Node {
-	for k, v := range pairs(n) {
-		if k.Value == key {
-			return v
-		}
-	}
-	return nil
-}
-
-// text is a scalar's, "" for anything else.
-func text(n *yaml.Node) string {
-	if n == nil || n.Kind != yaml.ScalarNode || n.ShortTag() == "!!null" {
-		return ""
-	}
-	return n.Value
 }

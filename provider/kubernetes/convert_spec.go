@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"iter"
 	"slices"
 	"strings"
 
@@ -149,21 +148,21 @@ func (c *converter) item(a at, item *yaml.Node, b *backend) {
 		return
 	}
 	ref := &yaml.Node{Kind: yaml.MappingNode, Style: item.Style}
-	name := []*yaml.Node{}
+	var content []*yaml.Node
 	for k, v := range pairs(item) {
 		switch k.Value {
 		case "name":
 			k.Value = "secretKey"
-			name = append(name, k, v)
+			content = append(content, k, v)
 		default:
 			c.remote(a, k, v, item, ref)
 		}
 	}
-	if len(name) == 0 || child(ref, "key") == nil {
+	if len(content) == 0 || child(ref, "key") == nil {
 		c.refuse(a, item, "write {key: …, name: …}", "it needs a key and a name")
 		return
 	}
-	item.Content = append(name, scalar("remoteRef"), ref)
+	item.Content = append(content, scalar("remoteRef"), ref)
 }
 
 // extract makes the name of a secret one that's read as a whole.
@@ -257,31 +256,6 @@ func (b *backend) String() string {
 	return text + "}"
 }
 
-// pairs are a mapping's keys and values.
-func pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
-	return func(yield func(k, v *yaml.Node) bool) {
-		if n == nil || n.Kind != yaml.MappingNode {
-			return
-		}
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if !yield(n.Content[i], n.Content[i+1]) {
-				return
-			}
-		}
-	}
-}
-
-// strip removes keys from a mapping.
-func strip(n *yaml.Node, keys ...string) {
-	var kept []*yaml.Node
-	for k, v := range pairs(n) {
-		if !slices.Contains(keys, k.Value) {
-			kept = append(kept, k, v)
-		}
-	}
-	n.Content = kept
-}
-
 // namesOf are the keys that data gives the Secret.
 func namesOf(spec *yaml.Node) []string {
 	var names []string
@@ -291,21 +265,4 @@ func namesOf(spec *yaml.Node) []string {
 		}
 	}
 	return names
-}
-
-func scalar(value string) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
-}
-
-// mapping is one of texts.
-func mapping(keysAndValues ...string) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.MappingNode}
-	for _, one := range keysAndValues {
-		n.Content = append(n.Content, scalar(one))
-	}
-	return n
-}
-
-func joinComments(notes []string) string {
-	return strings.Join(slices.DeleteFunc(notes, func(note string) bool { return note == "" }), "\n")
 }

@@ -97,7 +97,7 @@ func (c *converter) expression(a at, n *yaml.Node) {
 	for _, m := range lodash.FindAllStringSubmatchIndex(n.Value, -1) {
 		out.WriteString(literal(n.Value[last:m[0]]))
 		last = m[1]
-		script := ""
+		var script string
 		if m[2] >= 0 {
 			script = n.Value[m[2]:m[3]]
 		} else {
