@@ -162,7 +162,8 @@ func (c *converter) item(a at, item *yaml.Node, b *backend) {
 		c.refuse(a, item, "write {key: …, name: …}", "it needs a key and a name")
 		return
 	}
-	item.Content = append(content, scalar("remoteRef"), ref)
+	content = append(content, scalar("remoteRef"), ref)
+	item.Content = content
 }
 
 // extract makes the name of a secret one that's read as a whole.
