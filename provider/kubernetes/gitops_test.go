@@ -63,7 +63,9 @@ func reconciled(t *testing.T, by string) {
 	if n := len(target.Preflight(t.Context())); n != 1 {
 		t.Errorf("%d findings: the reconcile counts as drift", n)
 	}
-	// A manifest that names one of Rota's keys takes it away, and who did it is named.
+	// A manifest that names one of Rota's keys takes it away, and who did it is named, if
+	// Rota knows its keys without a credential.
+	target.Content.Fields = fields(t, map[string]string{"username": "username", "password": "password"})
 	c.reconcile(by, secretPath, "{apiVersion: v1, kind: Secret, metadata: {name: orders}, data: {password: ZnJvbS1naXQ=}}")
 	if f := target.Preflight(t.Context()); len(f) != 2 || !f[1].Warning || !strings.Contains(f[1].Detail, "password ("+by+")") {
 		t.Errorf("after a reconcile of one of its keys: %+v", f)
