@@ -21,7 +21,7 @@ func (p providedKeyFile) load(row rowReader) ([]byte, error) {
 	path := string(p.keyFileStorage)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, rota.WithRemedies(fmt.Errorf("the key file %s isn't there", path), rota.Outside("rota migrate in a data folder of your own makes a rota.key: provide that"))
+		return nil, rota.WithRemedies(fmt.Errorf("the key file %s isn't there", path), append(rota.Outside("provide a rota.key, as this makes one in a data folder"), rota.Command("rota migrate")...))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("master key: %w", err)

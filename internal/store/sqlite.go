@@ -124,7 +124,7 @@ func (c *sqliteConnection) checkFile() error {
 		return nil
 	}
 	return &dbError{rota.WithRemedies(fmt.Errorf("%s was replaced or removed while this process had it open", c.path),
-		rota.Outside("restart rota serve; next time, stop it before you restore a backup"))}
+		rota.Outside("restart the daemon; next time, stop it before you restore a backup"))}
 }
 
 // closeStatements closes the statements prepared on the connection.

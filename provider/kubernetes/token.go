@@ -234,7 +234,7 @@ func (t *Tokens) Delete(ctx context.Context, r rota.RetireRequest) error {
 	name, uid, _ := strings.Cut(r.CredentialID, "/")
 	op := "delete Secret " + t.Namespace + "/" + name
 	if !slices.Contains(t.slots(), name) || uid == "" {
-		return t.Connection.refuse(op, rota.Outside("give the id that rota versions shows"), fmt.Errorf("%q isn't a token of Rota's", r.CredentialID))
+		return t.Connection.refuse(op, rota.Outside("give an id from the list of the secret's versions"), fmt.Errorf("%q isn't a token of Rota's", r.CredentialID))
 	}
 	s, exists, err := t.Connection.readSecret(ctx, t.Namespace, name)
 	if err != nil || !exists || s.Metadata.UID != uid {
