@@ -187,7 +187,7 @@ func (p *pod) start() {
 
 // probe does what the kubelet does for a probe, once.
 func (p *pod) probe(name string) error {
-	c := object(p.spec.list("containers")[0])
+	c := p.spec.list("containers")[0]
 	if command, ok := c.at(name, "exec", "command").([]any); ok {
 		var args []string
 		for _, a := range command[1:] {

@@ -32,6 +32,7 @@ func TestTheContainerStartsAndAnswersItsProbes(t *testing.T) {
 		"without a volume":     {values: "persistence: {enabled: false}"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits for Rota to look at its file again
 			v := parse(t, c.values)
 			onPort(t, v)
 			p := newPod(t, rendered(t, v), map[string]map[string]string{"tls": {"tls.crt": crt, "tls.key": key, "ca.crt": crt}})

@@ -102,7 +102,7 @@ func TestTheServiceAccountOfTheDefaultsMayDoNothing(t *testing.T) {
 	if got := allowed(t, s, account, namespace); !maps.Equal(got, everybody) {
 		t.Errorf("by default it may %v", slices.Sorted(maps.Keys(got)))
 	}
-	upgrade(t, c, namespace, parse(t, "controller: {enabled: true}"))
+	upgrade(t, c, namespace, parse(t, "{controller: {enabled: true}, crds: {install: false}}"))
 	own := maps.Clone(everybody)
 	kinds := []string{"rotatingsecrets", "connections", "clusterconnections"}
 	each(own, []string{"list", "watch"}, []string{"rota.dev"}, kinds, nil)
