@@ -77,6 +77,12 @@ vault: ## provider/vault against HashiCorp Vault's own core
 test-kubernetes: ## provider/kubernetes, the controller and the Helm chart on a real control plane, built if necessary
 	@hack/controlplane.sh >/dev/null
 	ROTA_REQUIRE=all $(GO) test $(GOFLAGS_ROTA) ./provider/kubernetes/... ./internal/controller/...
+	@$(MAKE) --no-print-directory test-chart
+
+# A module of its own: compiling Helm takes about four minutes of processor time, once.
+.PHONY: test-chart
+test-chart: ## the Helm chart and the kustomize base on a real control plane
+	@hack/controlplane.sh >/dev/null
 	@cd deploy/helm/check && $(GO) vet $(GOFLAGS_ROTA) ./... && ROTA_REQUIRE=all $(GO) test $(GOFLAGS_ROTA) ./...
 
 # Copies the alert rules and the definitions of the custom resources into the chart, and
