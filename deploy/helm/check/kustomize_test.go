@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -70,6 +71,12 @@ func TestTheKustomizeBaseStarts(t *testing.T) {
 	for _, o := range objectsOf(t, "\n"+string(build(t, "../../kustomize"))) {
 		byKind[o.text("kind")] = append(byKind[o.text("kind")], o)
 	}
+	// The base has Rota's own port, where another one would answer the probes.
+	free, err := net.Listen("tcp", "127.0.0.1:8470")
+	if err != nil {
+		t.Fatalf("another program has the port: %v", err)
+	}
+	must(t, free.Close())
 	p := newPod(t, byKind, nil)
 	p.start()
 	p.becomesReady()
