@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -118,9 +119,11 @@ func (c *Controller) request(ctx context.Context, d Daemon, s *snapshot, p *part
 	return nil
 }
 
-// isStatus reports whether an API server has answered.
+// isStatus reports whether an API server has answered. It needn't give a reason: it has
+// none for an object that's too large for etcd.
 func isStatus(err error) bool {
-	return apierrors.ReasonForError(err) != metav1.StatusReasonUnknown
+	_, is := errors.AsType[*apierrors.StatusError](err)
+	return is
 }
 
 // find returns a resource as it is now; nil if it's gone.

@@ -1,12 +1,17 @@
 package controller
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/api"
 	"github.com/rota-dev/rota/rotation"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func TestConditionsSayWhetherConsumersHaveAGoodCredential(t *testing.T) {
@@ -41,5 +46,12 @@ func TestConditionsSayWhetherConsumersHaveAGoodCredential(t *testing.T) {
 				t.Errorf("got %v, state %v", got, out["state"])
 			}
 		})
+	}
+}
+
+func TestAnAnswerWithoutAReasonIsAnAnswer(t *testing.T) {
+	large := &apierrors.StatusError{ErrStatus: metav1.Status{Code: 500, Message: "etcdserver: request is too large"}}
+	if !isStatus(fmt.Errorf("update: %w", large)) || isStatus(errors.New("connection refused")) {
+		t.Error("one resource that's too large would keep the others from being reported")
 	}
 }
