@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/rota-dev/rota/provider"
@@ -12,14 +14,74 @@ type claim struct {
 	secret string
 	target string // the target's name, "" in any other role
 	path   Path
+	order  order
+}
+
+// order says which of two claims of different owners counts: the lesser one. Whoever
+// made one of them may have done so to get in the way of the other.
+type order struct {
+	owner string // the namespace of a RotatingSecret, "" for a secret of rota.yaml
+	own   bool   // over the namespace's own Connection, whose server may say anything
+	found bool   // by references, whose values change without a look at the file
+	index int    // in the document: rota.yaml's first, then what was accepted earlier
+}
+
+// yields reports whether the claim counts for nothing against another one.
+func (o order) yields(other order) bool {
+	if o.owner == other.owner {
+		return false
+	}
+	return o.compare(other) > 0
+}
+
+func (o order) compare(other order) int {
+	number := map[bool]int{true: 1}
+	return cmp.Or(
+		cmp.Compare(number[o.owner != ""], number[other.owner != ""]),
+		cmp.Compare(number[o.own], number[other.own]),
+		cmp.Compare(number[o.found], number[other.found]),
+		cmp.Compare(o.index, other.index))
 }
 
 // claims holds all claims so far, by every name of the claimed resource.
 type claims struct {
-	document *Document
-	text     func(Text) (string, bool)   // a text's value, and whether it's known yet
-	opened   func(connection string) any // returns nil while only the file is known
-	taken    map[string][]claim
+	document  *Document
+	resources map[string]*Resource
+	text      func(Text) (string, bool)   // a text's value, and whether it's known yet
+	opened    func(connection string) any // returns nil while only the file is known
+	taken     map[string][]claim
+}
+
+// order is that of a secret's claim over a connection.
+func (t *claims) order(s *Secret, index int, connection string) order {
+	o := order{index: index}
+	if r := t.resources[s.Name.At.File]; r != nil {
+		o.owner = r.Namespace
+	}
+	if c := t.document.Connections[connection]; c != nil {
+		r := t.resources[c.At.File]
+		o.own = r != nil && r.Kind == NamespacedLogin
+	}
+	return o
+}
+
+// inOrder lists the claims of all secrets, those first that others yield to.
+func (t *claims) inOrder() []claim {
+	plain := claims{document: t.document, text: Text.Literal, opened: nil}
+	var all []claim
+	for i, s := range t.document.Secrets {
+		var evident []string // what the file itself says
+		for _, c := range plain.of(s) {
+			evident = append(evident, plain.ids(c)...)
+		}
+		for _, c := range t.of(s) {
+			c.order = t.order(s, i, c.Connection)
+			c.order.found = slices.ContainsFunc(t.ids(c), func(id string) bool { return !slices.Contains(evident, id) })
+			all = append(all, c)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b claim) int { return a.order.compare(b.order) })
+	return all
 }
 
 func (t *claims) known(connection string) *provider.Known {
@@ -120,16 +182,46 @@ func (c claim) clash(other claim) (how string, clash bool) {
 // collisions rejects two secrets that change the same resource.
 func (v *validator) collisions() {
 	all := claims{document: v.doc, text: Text.Literal, taken: map[string][]claim{}}
+	for _, c := range v.claims(&all) {
+		other, how := all.take(c)
+		switch {
+		case other == nil:
+		case c.Form != "":
+			v.add(c.At, c.path, "another "+c.Kind+", or another part of it", "%s is also used by secret %q %s%s", c.Shown, other.secret, v.place(other.At, c.At), how)
+		default:
+			v.add(c.At, c.path, "one secret for both", "%s is also used by secret %q %s", c.Shown, other.secret, v.place(other.At, c.At))
+		}
+	}
+}
+
+// claims lists the claims in the document's order, except that those come first that
+// the resources in force have already.
+func (v *validator) claims(all *claims) []claim {
+	var kept, rest []claim
 	for _, s := range v.doc.Secrets {
 		for _, c := range all.of(s) {
-			other, how := all.take(c)
-			switch {
-			case other == nil:
-			case c.Form != "":
-				v.add(c.At, c.path, "another "+c.Kind+", or another part of it", "%s is also used by secret %q %s%s", c.Shown, other.secret, v.place(other.At, c.At), how)
-			default:
-				v.add(c.At, c.path, "one secret for both", "%s is also used by secret %q %s", c.Shown, other.secret, v.place(other.At, c.At))
+			if r := v.resources[s.Name.At.File]; r == nil || slices.ContainsFunc(all.ids(c), func(id string) bool { return v.incumbents[id] == c.secret }) {
+				kept = append(kept, c)
+			} else {
+				rest = append(rest, c)
 			}
 		}
 	}
+	return append(kept, rest...)
+}
+
+// claimed are the secrets of the file, by the ids of what they change.
+func (f *File) claimed() map[string]string {
+	all := claims{document: &f.Document, text: Text.Literal, taken: map[string][]claim{}}
+	by := map[string]string{}
+	for _, s := range f.Document.Secrets {
+		for _, c := range all.of(s) {
+			for _, id := range all.ids(c) {
+				if _, known := by[id]; !known {
+					by[id] = s.Name.Text
+				}
+			}
+		}
+	}
+	return by
 }

@@ -93,11 +93,11 @@ func readMain(path string) ([]byte, error) {
 // Parse is [Catalog.Load] for a file's content. The path appears in errors, and relative
 // paths in ${file:…} are relative to its folder.
 func (c *Catalog) Parse(path string, data []byte) (*File, error) {
-	return c.parse(path, data, nil, nil)
+	return c.parse(path, data, nil, nil, nil)
 }
 
 // parse is Parse, with the resources that have a spec.
-func (c *Catalog) parse(path string, data []byte, resources []*Resource, specs map[*Resource]map[string]any) (*File, error) {
+func (c *Catalog) parse(path string, data []byte, resources []*Resource, specs map[*Resource]map[string]any, incumbents map[string]string) (*File, error) {
 	d := &decoder{catalog: c, problems: problems{file: path}, warnings: problems{file: path}}
 	f := &File{Path: path, sources: []source{{path: path, data: data}}, catalog: c}
 	n := d.parse(data)
@@ -113,7 +113,7 @@ func (c *Catalog) parse(path string, data []byte, resources []*Resource, specs m
 		if n.Kind == yaml.MappingNode && resources == nil && !slices.ContainsFunc(n.Content, func(key *yaml.Node) bool { return key.Value == "secrets" || key.Value == "include" }) {
 			d.problem(n, top, "", "secrets is missing")
 		}
-		v := &validator{decoder: d, doc: &f.Document, bad: d.bad(), policies: map[string]rotation.Policy{}}
+		v := &validator{decoder: d, doc: &f.Document, bad: d.bad(), policies: map[string]rotation.Policy{}, incumbents: incumbents}
 		v.document()
 		keepApart(v.policies)
 		f.policies, f.references = v.policies, distinct(textsOf(&f.Document))

@@ -37,6 +37,8 @@ type Resource struct {
 	Spec map[string]any
 	// LastValid is an earlier spec, which counts if Spec is invalid; nil for none.
 	LastValid map[string]any
+	// Accepted says that Spec has been in force.
+	Accepted bool
 	// Grants reports whether a namespace may use a ClusterConnection.
 	Grants func(namespace string) bool
 }
@@ -89,6 +91,9 @@ type Compiled struct {
 	Outdated map[string]bool
 }
 
+// maxResourceParts is how many lines and values a resource may have.
+const maxResourceParts = 20_000
+
 // errBroken means that resources broke the file that they were added to, which is a
 // mistake in this package.
 var errBroken = errors.New("config: the resources make rota.yaml invalid")
@@ -110,10 +115,38 @@ func (c *Catalog) Compile(path string, data []byte, resources []*Resource) (*Com
 	if resources == nil {
 		resources = []*Resource{}
 	}
-	base, err := c.parse(path, data, []*Resource{}, nil)
+	base, err := c.parse(path, data, []*Resource{}, nil, nil)
 	if err != nil {
 		return nil, err
 	}
+	// What was in force so far keeps what it changes, also while its owner edits it.
+	var before []*Resource
+	edited := false
+	for _, r := range resources {
+		was := *r
+		switch {
+		case r.LastValid != nil:
+			edited = edited || !reflect.DeepEqual(r.Spec, r.LastValid)
+			was.Spec, was.LastValid = r.LastValid, nil
+		case !r.Accepted:
+			continue // it was never in force
+		}
+		before = append(before, &was)
+	}
+	var incumbents map[string]string
+	if edited {
+		earlier, err := c.settle(path, data, base, before, nil)
+		if err != nil {
+			return nil, err
+		}
+		incumbents = earlier.File.claimed()
+	}
+	return c.settle(path, data, base, resources, incumbents)
+}
+
+// settle compiles the resources, each as its Spec or else its LastValid says. incumbents
+// are the secrets that may keep what they change, by what that is.
+func (c *Catalog) settle(path string, data []byte, base *File, resources []*Resource, incumbents map[string]string) (*Compiled, error) {
 	out := &Compiled{File: base, Invalid: map[string][]Problem{}, Outdated: map[string]bool{}}
 	specs := make(map[*Resource]map[string]any, len(resources))
 	byID := make(map[string]*Resource, len(resources))
@@ -121,7 +154,7 @@ func (c *Catalog) Compile(path string, data []byte, resources []*Resource) (*Com
 		specs[r], byID[r.ID()] = r.Spec, r
 	}
 	for {
-		file, err := c.parse(path, data, resources, specs)
+		file, err := c.parse(path, data, resources, specs, incumbents)
 		wrong, invalid := errors.AsType[Errors](err)
 		if err == nil || !invalid {
 			if err == nil {
@@ -161,7 +194,7 @@ func (d *decoder) addResources(f *File, resources []*Resource, specs map[*Resour
 	for _, r := range resources {
 		own[r.Key()] = own[r.Key()] || r.Kind == RotatingSecret
 	}
-	var parts []Part
+	var read []Part
 	var of []*Resource
 	for _, r := range resources {
 		if specs[r] == nil {
@@ -175,20 +208,23 @@ func (d *decoder) addResources(f *File, resources []*Resource, specs map[*Resour
 		d.resources[id] = r
 		var part Part
 		d.in = id
-		if n := d.parse(data); n != nil {
+		d.parts = 0 // each has its own measure, or a large one would use up the others'
+		if parts(data) > maxResourceParts {
+			d.add(Pos{File: id, Line: 1, Column: 1}, nil, "several resources", "it has more than %d lines and values", maxResourceParts)
+		} else if n := d.parse(data); n != nil {
 			d.value(n, reflect.ValueOf(&part).Elem(), nil, "")
 		}
 		d.in = ""
 		x.sources = append(x.sources, source{path: id, data: data, resource: true})
-		parts, of = append(parts, part), append(of, r)
+		read, of = append(read, part), append(of, r)
 	}
 	f.sources = x.sources
-	for _, part := range parts {
+	for _, part := range read {
 		x.merge(part)
 	}
 	for i, r := range of {
 		t := tenant{decoder: d, document: &f.Document, resource: r, secrets: own}
-		t.check(parts[i])
+		t.check(read[i])
 	}
 	return nil
 }

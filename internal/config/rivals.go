@@ -97,7 +97,7 @@ func (r *rivalry) pairs(secret string) []pair {
 		for _, theirs := range r.things[mine.thing()] {
 			how, clash := mine.clash(theirs.claim)
 			evident := mine.settled() && theirs.settled() || slices.ContainsFunc(mine.ids, func(id string) bool { return slices.Contains(theirs.ids, id) })
-			if clash && !evident {
+			if clash && !evident && !theirs.order.yields(mine.order) {
 				out = append(out, pair{mine, theirs, how})
 			}
 		}

@@ -20,6 +20,8 @@ type validator struct {
 	doc      *Document
 	bad      map[string]bool // paths with a problem at or under them
 	policies map[string]rotation.Policy
+	// incumbents are the resources that keep what they change, by its ids.
+	incumbents map[string]string
 }
 
 func (v *validator) isBad(path Path) bool { return v.bad[path.String()] }

@@ -91,13 +91,12 @@ func (c *Controller) parts() []*part {
 	add(config.ClusterConnection, c.clusterConnections)
 	add(config.NamespacedLogin, c.connections)
 	add(config.RotatingSecret, c.rotatingSecrets)
-	accepted := make(map[*part]bool, len(all))
 	for _, p := range all {
-		accepted[p] = c.accepted(p)
+		p.Accepted = c.accepted(p)
 	}
 	slices.SortStableFunc(all, func(a, b *part) int {
-		if accepted[a] != accepted[b] {
-			if accepted[a] {
+		if a.Accepted != b.Accepted {
+			if a.Accepted {
 				return -1
 			}
 			return 1
