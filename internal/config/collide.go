@@ -76,7 +76,7 @@ func (t *claims) inOrder() []claim {
 		}
 		for _, c := range t.of(s) {
 			c.order = t.order(s, i, c.Connection)
-			c.order.found = slices.ContainsFunc(t.ids(c), func(id string) bool { return !slices.Contains(evident, id) })
+			c.order.found = c.order.owner != "" && slices.ContainsFunc(t.ids(c), func(id string) bool { return !slices.Contains(evident, id) })
 			all = append(all, c)
 		}
 	}
