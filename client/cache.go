@@ -67,10 +67,12 @@ type fileCache struct {
 	sealer cipher.AEAD
 }
 
-// cachedValue is a file's content before it's sealed.
+// cachedValue is a file's content before it's sealed. Its values are bytes, because
+// package json would change those that aren't UTF-8, such as a keystore's.
 type cachedValue struct {
-	Version string `json:"version"`
-	Text    string `json:"text"`
+	Version string            `json:"version"`
+	Text    []byte            `json:"text"`
+	Fields  map[string][]byte `json:"fields,omitempty"`
 }
 
 var errDamaged = errors.New("the cached value is damaged, or was written with another key")
@@ -97,11 +99,22 @@ func (c *fileCache) Load(secret string) (Value, error) {
 	if json.Unmarshal(text, &v) != nil {
 		return Value{}, errDamaged
 	}
-	return TextValue(v.Version, v.Text), nil
+	var fields map[string]string
+	if v.Fields != nil {
+		fields = make(map[string]string, len(v.Fields))
+	}
+	for name, field := range v.Fields {
+		fields[name] = string(field)
+	}
+	return Value{newContent(v.Version, string(v.Text), fields)}, nil
 }
 
 func (c *fileCache) Save(secret string, v Value) (err error) {
-	text, err := json.Marshal(cachedValue{Version: v.Version(), Text: v.Text()})
+	saved := cachedValue{Version: v.Version(), Text: []byte(v.Text()), Fields: map[string][]byte{}}
+	for name, field := range v.Fields() {
+		saved.Fields[name] = []byte(field)
+	}
+	text, err := json.Marshal(saved)
 	if err != nil {
 		return errors.New("the value can't be encoded")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -80,8 +81,9 @@ func Open(o Options) (*Client, error) {
 	return c, nil
 }
 
-// Close ends refreshing, and waits for the requests under way. The secrets keep
-// the values that they have.
+// Close ends refreshing, and waits for the requests under way and for functions that
+// [Secret.Watch] is calling, so don't call it from one of those. The secrets keep the
+// values that they have.
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true
@@ -148,12 +150,16 @@ func (c *Client) refreshDue() {
 func (c *Client) follow(p Pusher) {
 	pause := newBackoff(longPause)
 	for {
+		var connected atomic.Bool // a chain calls from several goroutines
 		err := p.Push(c.ctx, func(name string) {
-			pause.Reset()
-			c.schedule.setPushed(true, &c.o)
+			connected.Store(true)
+			c.schedule.setPushed(pushesAll(p), &c.o)
 			c.changed(name)
 		})
 		c.schedule.setPushed(false, &c.o)
+		if connected.Load() {
+			pause.Reset()
+		}
 		if c.ctx.Err() != nil || errors.Is(err, errors.ErrUnsupported) {
 			return
 		}

@@ -268,6 +268,7 @@ func TestWatchSeesTheLatestVersion(t *testing.T) {
 		stop()
 		source.Set(db, fields("five"))
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		if fmt.Sprint(seen) != "[two four]" {
 			t.Errorf("saw %v", seen)
 		}

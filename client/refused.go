@@ -12,7 +12,7 @@ const earlyEvery = 5 * time.Second
 // other is what can stand in for the current version.
 type other struct {
 	previous Value     // the version before it; zero if unknown
-	asked    bool      // the source was asked for it
+	asking   *flight   // the request for it; nil before the first
 	early    time.Time // the last refresh for a refused login
 }
 
@@ -80,23 +80,42 @@ func (s *Secret) mayHurry() bool {
 // replaced, or else what the source says, which is asked once a version.
 func (s *Secret) previous(ctx context.Context) Value {
 	s.mu.Lock()
-	known, version := s.other, s.status.Version
-	s.other.asked = true
-	s.mu.Unlock()
-	if !known.previous.IsZero() || known.asked {
-		return known.previous
+	f := s.other.asking
+	if f == nil && s.other.previous.IsZero() {
+		f = &flight{done: make(chan struct{})}
+		version := s.status.Version
+		if !s.client.spawn(func() { s.askPrevious(f, version) }) {
+			close(f.done)
+		}
+		s.other.asking = f
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.client.o.CallTimeout)
-	defer cancel()
-	v, err := s.client.o.Source.Fetch(ctx, Request{Secret: s.name, Previous: true})
-	if err != nil {
-		v = Value{}
+	s.mu.Unlock()
+	if f != nil {
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return Value{}
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.status.Version == version {
-		s.other.previous = v
-		s.other.asked = err == nil || final(err)
+	return s.other.previous
+}
+
+// askPrevious asks the source for the version before this one, for everyone who
+// waits. After an error that may pass, the next refused login asks again.
+func (s *Secret) askPrevious(f *flight, version string) {
+	ctx, cancel := context.WithTimeout(s.client.ctx, s.client.o.CallTimeout)
+	defer cancel()
+	v, err := s.client.o.Source.Fetch(ctx, Request{Secret: s.name, Previous: true})
+	s.mu.Lock()
+	if s.status.Version == version && s.other.asking == f {
+		if err == nil {
+			s.other.previous = v
+		} else if !final(err) {
+			s.other.asking = nil
+		}
 	}
-	return v
+	s.mu.Unlock()
+	close(f.done)
 }

@@ -72,11 +72,16 @@ func (s *Secret) first(ctx context.Context) (Value, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.client.o.FirstWait)
 	defer cancel()
 	pause := newBackoff(shortPause)
+	var before error
 	for {
 		err := s.refresh(ctx)
 		if v := s.current.Load(); v != nil {
 			return Value{v}, nil
 		}
+		if ctx.Err() != nil && before != nil && errors.Is(err, ctx.Err()) {
+			err = fmt.Errorf("%w; before that: %w", err, before)
+		}
+		before = err
 		if final(err) || sleep(ctx, pause.NextBackOff()) != nil {
 			return Value{}, fmt.Errorf("secret %q: %w", s.name, err)
 		}
@@ -105,6 +110,7 @@ func (s *Secret) refresh(ctx context.Context) error {
 			s.mu.Unlock()
 			return ErrClosed
 		}
+		s.client.schedule.begin(s)
 		s.flight = f
 	}
 	s.mu.Unlock()
@@ -118,16 +124,16 @@ func (s *Secret) refresh(ctx context.Context) error {
 
 // read carries out the flight, independent of who waits for it.
 func (s *Secret) read(f *flight) {
-	c := s.client
-	c.schedule.begin(s)
 	v, err := s.fetch()
 	wait := s.note(v, err)
 
+	// The flight ends and the secret is back in the schedule in the same moment: a
+	// change in between would join the next flight, which may have asked already.
 	s.mu.Lock()
 	s.flight, f.err = nil, err
+	s.client.schedule.done(s, wait)
 	s.mu.Unlock()
 	close(f.done)
-	c.schedule.done(s, wait)
 }
 
 // coldStart bounds the first request for a secret that the cache has, too.
@@ -178,7 +184,11 @@ func (s *Secret) note(v Value, err error) (wait time.Duration) {
 	if err != nil {
 		if s.pause == nil {
 			s.pause = newBackoff(longPause)
-			o.Logger.Warn("a secret can't be refreshed; the program goes on with what it has", "secret", s.name, "version", s.status.Version, "error", err)
+			if s.status.Version == "" {
+				o.Logger.Warn("a secret can't be read", "secret", s.name, "error", err)
+			} else {
+				o.Logger.Warn("a secret can't be refreshed; the program goes on with what it has", "secret", s.name, "version", s.status.Version, "error", err)
+			}
 		}
 		s.status.Err = err
 		s.status.Failures++
@@ -196,9 +206,9 @@ func (s *Secret) note(v Value, err error) (wait time.Duration) {
 		s.client.keep(s.name, v)
 		if !had.IsZero() {
 			o.Logger.Info("the secret has a new version", "secret", s.name, "version", v.Version())
-		}
-		for w := range s.watchers {
-			w.signal()
+			for w := range s.watchers {
+				w.signal()
+			}
 		}
 	}
 	wait = s.client.schedule.interval(o)

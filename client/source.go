@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/rota-dev/rota"
 )
@@ -47,7 +48,7 @@ type Pusher interface {
 	// ctx ends or the connection is lost, and returns why. It calls changed with ""
 	// when anything may have changed: at least once when it's connected, for what
 	// happened before. It returns [errors.ErrUnsupported] if it can't push after
-	// all.
+	// all. It may call changed from several goroutines at once.
 	Push(ctx context.Context, changed func(secret string)) error
 }
 
@@ -72,13 +73,27 @@ func (s Static) Fetch(_ context.Context, r Request) (Value, error) {
 //
 // While an earlier source is away, a later one's value takes its place. Let them
 // agree on their versions, or hold different secrets.
-func Chain(sources ...Source) Source { return chain(sources) }
+//
+// Changes are pushed by those sources that can. If one of them can't, the client
+// also asks at intervals ([Options].Every).
+func Chain(sources ...Source) Source {
+	c := &chain{sources: sources}
+	for _, source := range sources {
+		if _, ok := source.(Pusher); !ok {
+			c.partial.Store(true)
+		}
+	}
+	return c
+}
 
-type chain []Source
+type chain struct {
+	sources []Source
+	partial atomic.Bool // not every source can push
+}
 
-func (c chain) Fetch(ctx context.Context, r Request) (Value, error) {
+func (c *chain) Fetch(ctx context.Context, r Request) (Value, error) {
 	var failures []error
-	for _, source := range c {
+	for _, source := range c.sources {
 		v, err := source.Fetch(ctx, r)
 		if err == nil || errors.Is(err, ErrUnchanged) || errors.Is(err, ErrDenied) {
 			return v, err
@@ -103,12 +118,12 @@ func chainError(failures []error) error {
 }
 
 // Push follows every source that can push, until one is lost.
-func (c chain) Push(ctx context.Context, changed func(string)) error {
+func (c *chain) Push(ctx context.Context, changed func(string)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ended := make(chan error)
 	following := 0
-	for _, source := range c {
+	for _, source := range c.sources {
 		if p, ok := source.(Pusher); ok {
 			following++
 			go func() { ended <- p.Push(ctx, changed) }()
@@ -117,10 +132,27 @@ func (c chain) Push(ctx context.Context, changed func(string)) error {
 	lost := errors.ErrUnsupported
 	for range following {
 		err := <-ended
-		if !errors.Is(err, errors.ErrUnsupported) {
-			lost = err
-			cancel(err) // all begin again together
+		if errors.Is(err, errors.ErrUnsupported) {
+			c.partial.Store(true)
+			changed("")
+			continue
 		}
+		lost = err
+		cancel(err) // all begin again together
 	}
 	return lost
+}
+
+// pushesAll reports whether the source pushes the changes of all its secrets.
+func pushesAll(s Source) bool {
+	c, ok := s.(*chain)
+	if !ok {
+		return true
+	}
+	for _, source := range c.sources {
+		if !pushesAll(source) {
+			return false
+		}
+	}
+	return !c.partial.Load()
 }

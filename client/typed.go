@@ -45,7 +45,8 @@ func (t *Typed[T]) parse(v Value, last *parsed[T]) (T, error) {
 	if err := json.Unmarshal([]byte(v.Text()), &next.value); err != nil {
 		err = fmt.Errorf("secret %q, version %s: %w", t.secret.name, v.Version(), withoutValues(err))
 		if last == nil {
-			return next.value, err
+			var none T
+			return none, err
 		}
 		t.secret.client.o.Logger.Error("a new version can't be parsed; the one before stays", "error", err)
 		next.value = last.value

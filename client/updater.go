@@ -29,7 +29,6 @@ type Updater[T any] struct {
 	o       UpdaterOptions[T]
 	current atomic.Pointer[built[T]]
 	turn    sync.Mutex // of who replaces the current one
-	closed  bool       // nobody does any more
 	stop    func()
 	end     context.Context
 	cancel  context.CancelFunc
@@ -81,11 +80,11 @@ func (u *Updater[T]) Close() {
 	u.once.Do(func() {
 		u.stop()
 		u.cancel()
-		u.turn.Lock()
-		u.closed = true
+		u.turn.Lock() // whoever is replacing it has finished, and nobody begins any more
+		last := u.current.Load()
 		u.turn.Unlock()
 		u.closing.Wait()
-		u.o.Close(u.current.Load().value)
+		u.o.Close(last.value)
 	})
 }
 

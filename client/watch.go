@@ -12,9 +12,10 @@ func (w *watcher) signal() {
 	}
 }
 
-// Watch calls f with each new version from now on, until stop is called or the
-// client is closed. Calls never overlap; a version that is replaced while f runs
-// may be skipped. Stop doesn't wait for a call that is running.
+// Watch calls f with each version that replaces another, until stop is called or the
+// client is closed. It reads nothing by itself: use [Secret.Get] for the first
+// version, without which there are no others. Calls never overlap; a version that is
+// replaced while f runs may be skipped. Stop doesn't wait for a call that is running.
 func (s *Secret) Watch(f func(Value)) (stop func()) {
 	ctx, cancel := context.WithCancel(s.client.ctx)
 	w := &watcher{changed: make(chan struct{}, 1)}

@@ -192,7 +192,10 @@ func (s *Source) tell(name string) {
 		select {
 		case told <- name:
 		default:
-			<-told
+			select {
+			case <-told:
+			default: // it has caught up
+			}
 			told <- ""
 		}
 	}

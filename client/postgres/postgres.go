@@ -65,8 +65,8 @@ type Pool struct {
 // The first login with each version is tried apart from the pool: if it's refused,
 // the secret is refreshed, and the other version is used. When a new version
 // arrives, the pool uses it for every connection from then on. After the grace
-// period it closes the connections of the old login: idle ones at once, and others
-// when they are given back.
+// period it closes the connections it has, as [pgxpool.Pool.Reset] does: idle ones at
+// once, and others when they are given back.
 //
 // The configuration's own BeforeConnect, if there is one, runs first.
 func NewPool(ctx context.Context, config *pgxpool.Config, s *client.Secret, o Options) (*Pool, error) {
@@ -85,17 +85,9 @@ func NewPool(ctx context.Context, config *pgxpool.Config, s *client.Secret, o Op
 	if err != nil {
 		return nil, err
 	}
-	ending, end := context.WithCancel(context.Background())
-	stop := s.Watch(func(client.Value) {
-		wait := time.NewTimer(l.o.Grace)
-		defer wait.Stop()
-		select {
-		case <-ending.Done():
-		case <-wait.C:
-			pool.Reset()
-		}
-	})
-	return &Pool{Pool: pool, stop: func() { stop(); end() }}, nil
+	// The wait isn't in the function itself, which the end of the client waits for.
+	stop := s.Watch(func(client.Value) { time.AfterFunc(l.o.Grace, pool.Reset) })
+	return &Pool{Pool: pool, stop: stop}, nil
 }
 
 // Close closes all connections, as pgxpool's does.

@@ -279,3 +279,44 @@ func TestDatabaseSQLFollowsTheSecret(t *testing.T) {
 	old := w.roles[(w.round+1)%2]
 	eventually(t, "the old login's connections are gone", func() bool { return w.sessions(old) == 0 })
 }
+
+// A pool that is still open doesn't hold up the end of the client, and its first
+// version is no reason to open its connections anew.
+func TestAnOpenPoolDoesNotHoldUpTheClient(t *testing.T) {
+	w := newWorld(t)
+	c, err := client.Open(client.Options{Source: w.source, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.secret = c.Secret(name)
+	p := w.pool(postgres.Options{})
+	user(t, p)
+	w.rotate()
+	for deadline := time.Now().Add(10 * time.Second); w.secret.Status().Version != "v2" && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	closed := make(chan struct{})
+	go func() { c.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("Close waits for the pool's grace period")
+		p.Close()
+	}
+}
+
+func TestTheFirstVersionKeepsItsConnections(t *testing.T) {
+	w := newWorld(t)
+	p := w.pool(postgres.Options{Grace: 50 * time.Millisecond})
+	pid := func() (pid int) {
+		if err := p.QueryRow(t.Context(), "SELECT pg_backend_pid()").Scan(&pid); err != nil {
+			t.Fatal(err)
+		}
+		return pid
+	}
+	before := pid()
+	time.Sleep(300 * time.Millisecond)
+	if after := pid(); after != before {
+		t.Error("the connection was replaced, although the secret didn't change")
+	}
+}

@@ -63,6 +63,12 @@ type connector struct {
 
 // Connect implements [driver.Connector].
 func (c *connector) Connect(ctx context.Context) (conn driver.Conn, err error) {
+	switch {
+	case c.o.Connect == nil:
+		return nil, errors.New("sqldb: Options has no Connect")
+	case c.o.Refused == nil:
+		return nil, errors.New("sqldb: Options has no Refused")
+	}
 	err = c.secret.Try(ctx, func(ctx context.Context, v client.Value) error {
 		with, err := c.o.Connect(v)
 		if err == nil {
@@ -86,15 +92,15 @@ func (noDriver) Open(string) (driver.Conn, error) {
 	return nil, errors.New("sqldb: connections come from the connector only")
 }
 
-// RefusedByMySQL reports whether MySQL or MariaDB refused a login: error 1045, or
-// 1698, or 3118 for an account that is locked.
+// RefusedByMySQL reports whether MySQL or MariaDB refused a login: error 1045 or 1698,
+// or, for an account that is locked, 3118 (MySQL) or 4151 (MariaDB).
 func RefusedByMySQL(err error) bool {
-	if err == nil {
-		return false
-	}
-	text := err.Error() // the driver's error, without importing the driver
-	for _, number := range []string{"Error 1045", "Error 1698", "Error 3118", "Error 4151"} {
-		if strings.HasPrefix(text, number) {
+	for ; err != nil; err = errors.Unwrap(err) {
+		// The driver's error, without importing the driver.
+		number, _, _ := strings.Cut(err.Error(), ":")
+		number, _, _ = strings.Cut(number, " (") // the SQL state, since version 1.7
+		switch number {
+		case "Error 1045", "Error 1698", "Error 3118", "Error 4151":
 			return true
 		}
 	}

@@ -1,0 +1,123 @@
+package sqldb_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rota-dev/rota/client"
+	"github.com/rota-dev/rota/client/clienttest"
+	"github.com/rota-dev/rota/client/sqldb"
+)
+
+const name = "prod/orders-db"
+
+// server accepts one password.
+type server struct {
+	accepts string
+	logins  []string
+}
+
+var errRefused = errors.New("Error 1045 (28000): Access denied for user 'orders'@'localhost'")
+
+// login is a connector with one password.
+type login struct {
+	server   *server
+	password string
+}
+
+func (l login) Connect(context.Context) (driver.Conn, error) {
+	l.server.logins = append(l.server.logins, l.password)
+	if l.password != l.server.accepts {
+		return nil, errRefused
+	}
+	return conn{}, nil
+}
+
+func (login) Driver() driver.Driver { return nil }
+
+type conn struct{}
+
+func (conn) Prepare(string) (driver.Stmt, error) { return nil, errors.ErrUnsupported }
+func (conn) Close() error                        { return nil }
+func (conn) Begin() (driver.Tx, error)           { return nil, errors.ErrUnsupported }
+
+func (s *server) options() sqldb.Options {
+	return sqldb.Options{
+		Connect: func(v client.Value) (driver.Connector, error) { return login{s, v.Field("password")}, nil },
+		Refused: sqldb.RefusedByMySQL,
+	}
+}
+
+func secret(t *testing.T, source client.Source) *client.Secret {
+	t.Helper()
+	c, err := client.Open(client.Options{Source: source, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c.Secret(name)
+}
+
+func TestARefusedLoginIsTriedWithTheNewVersion(t *testing.T) {
+	source := clienttest.NewSource()
+	source.DisablePush()
+	source.Set(name, map[string]string{"password": "one"})
+	s, server := secret(t, source), &server{accepts: "one"}
+	o := server.options()
+	o.Grace = time.Nanosecond // each use is a new connection
+	db := sqldb.Open(s, o)
+	defer func() { _ = db.Close() }()
+	if err := db.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	source.Set(name, map[string]string{"password": "two"})
+	server.accepts = "two"
+	time.Sleep(time.Millisecond)
+	if err := db.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(server.logins); got != "[one one two]" {
+		t.Errorf("logins %s", got)
+	}
+}
+
+// What's missing shows with the first connection, not with the first refused login.
+func TestOptionsThatAreMissingAreNamed(t *testing.T) {
+	s, server := secret(t, client.Static{name: client.NewValue("v1", map[string]string{"password": "one"})}), &server{accepts: "one"}
+	for missing, o := range map[string]sqldb.Options{
+		"Connect": {Refused: sqldb.RefusedByMySQL},
+		"Refused": {Connect: server.options().Connect},
+	} {
+		db := sqldb.Open(s, o)
+		if err := db.PingContext(t.Context()); err == nil || !strings.Contains(err.Error(), missing) {
+			t.Errorf("without %s: %v", missing, err)
+		}
+		_ = db.Close()
+	}
+}
+
+func TestRefusedByMySQL(t *testing.T) {
+	for err, want := range map[error]bool{
+		nil:        false,
+		errRefused: true,
+		fmt.Errorf("connect to orders: %w", errRefused):              true,
+		errors.New("Error 1698 (28000): Access denied"):              true,
+		errors.New("Error 3118 (HY000): Access denied, locked"):      true,
+		errors.New("Error 4151 (HY000): Access denied, locked"):      true,
+		errors.New("Error 10451: something else"):                    false,
+		errors.New("Error 1040: Too many connections"):               false,
+		errors.New("dial tcp 127.0.0.1:1045: connect: refused"):      false,
+		errors.New("invalid connection"):                             false,
+		errors.New("Error 1045: Access denied, from an old version"): true,
+	} {
+		if got := sqldb.RefusedByMySQL(err); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}
