@@ -23,7 +23,7 @@ type server struct {
 	logins  []string
 }
 
-var errRefused = errors.New("Error 1045 (28000): Access denied for user 'orders'@'localhost'")
+var errRefused = errors.New("Error 1045 (28000): Access denied for user 'orders'@'localhost'") //nolint:staticcheck // the driver's text
 
 // login is a connector with one password.
 type login struct {

@@ -231,7 +231,7 @@ func (c *converter) readsFrom(b *backend) {
 	if c.reads == nil {
 		c.reads = b
 		if b.role != "" || b.region != "" || b.service != services["secretsManager"] {
-			c.warn(b.at, b.node, "give "+c.storeKind+" "+c.store+" spec.provider.aws: "+b.String(), "the store says now what this read by itself")
+			c.warn(b.at, b.node, "give "+c.storeKind+" "+c.store+" spec.provider.aws: "+b.String(), "this is the store's business now")
 		}
 		return
 	}
