@@ -148,7 +148,7 @@ func (c *Client) refreshDue() {
 
 // follow has secrets refreshed when the source says that they have changed.
 func (c *Client) follow(p Pusher) {
-	pause := newBackoff(longPause)
+	pause, said := newBackoff(longPause), false // said that the source is away
 	for {
 		var connected atomic.Bool // a chain calls from several goroutines
 		err := p.Push(c.ctx, func(name string) {
@@ -159,11 +159,15 @@ func (c *Client) follow(p Pusher) {
 		c.schedule.setPushed(false, &c.o)
 		if connected.Load() {
 			pause.Reset()
+			said = false
 		}
 		if c.ctx.Err() != nil || errors.Is(err, errors.ErrUnsupported) {
 			return
 		}
-		c.o.Logger.Warn("the source's changes can't be followed; its secrets are asked for at intervals until they can", "error", err)
+		if !said {
+			said = true
+			c.o.Logger.Warn("the source's changes can't be followed; its secrets are asked for at intervals until they can", "error", err)
+		}
 		if sleep(c.ctx, pause.NextBackOff()) != nil {
 			return
 		}

@@ -1,7 +1,9 @@
 package client_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -124,4 +126,24 @@ func TestAValueThatCannotBeParsedIsNotHalfReturned(t *testing.T) {
 	if got, err := client.JSON[login](secrets.Secret(db)).Get(t.Context()); err == nil || got != (login{}) {
 		t.Errorf("%+v, %v", got, err)
 	}
+}
+
+func TestAnOutageIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := clienttest.NewSource()
+		source.Set(db, fields("one"))
+		var log bytes.Buffer
+		c := open(t, client.Options{Source: source, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		password(t, c.Secret(db))
+		for range 2 {
+			source.Fail(errors.New("no route to host"))
+			time.Sleep(10 * time.Minute)
+			source.Fail(nil)
+			time.Sleep(10 * time.Minute)
+		}
+		c.Close()
+		if n := strings.Count(log.String(), "can't be followed"); n != 2 {
+			t.Errorf("%d warnings for two outages", n)
+		}
+	})
 }
