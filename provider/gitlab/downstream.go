@@ -40,14 +40,18 @@ func (c *Connection) bridges(ctx context.Context, op string, project any, pipeli
 func (c *Connection) downstreamBefore(ctx context.Context, project string, since time.Time) ([]rota.Holder, error) {
 	op := "list the pipelines that project " + project + " triggered"
 	there, _ := c.clock.There(since)
-	list, resp, err := c.api.Pipelines.ListProjectPipelines(project, &api.ListProjectPipelinesOptions{
-		ListOptions: api.ListOptions{PerPage: perPage}, Scope: new("finished"), CreatedBefore: new(there.Add(skew)), UpdatedAfter: new(there.Add(-triggeredWithin))}, with(ctx))
-	err = c.fail(op, needPipeline, resp, err)
-	if provider.StatusOf(err) == http.StatusForbidden && c.runsNothing(ctx, project) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
+	var list []*api.PipelineInfo
+	for _, source := range []*string{nil, &children} { // what a child triggered goes on after it, too
+		some, resp, err := c.api.Pipelines.ListProjectPipelines(project, &api.ListProjectPipelinesOptions{
+			ListOptions: api.ListOptions{PerPage: perPage}, Scope: new("finished"), Source: source, CreatedBefore: new(there.Add(skew)), UpdatedAfter: new(there.Add(-triggeredWithin))}, with(ctx))
+		err = c.fail(op, needPipeline, resp, err)
+		if provider.StatusOf(err) == http.StatusForbidden && c.runsNothing(ctx, project) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, some...)
 	}
 	var holders []rota.Holder
 	for _, p := range list {

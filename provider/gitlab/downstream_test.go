@@ -39,6 +39,21 @@ func TestAPipelineThatAnotherProjectWasGivenHolds(t *testing.T) {
 	}
 }
 
+// A child pipeline can trigger one, too. GitLab lists children only to who asks for them.
+func TestAPipelineThatAChildTriggeredHolds(t *testing.T) {
+	server, connection := start(t)
+	server.AddProject("infra/deploy", gitlabtest.Job{Name: "apply"})
+	up := server.Start("shop/api", "main")
+	child := server.Trigger(up, "child", "shop/api", false)
+	down := server.Trigger(child, "hand on", "infra/deploy", false)
+	server.Finish(up)
+	server.Finish(child)
+	h, err := (&gitlab.Variables{Connection: connection, Place: shopAPI}).Holders(t.Context(), rota.HoldersRequest{Since: time.Now().Add(time.Minute)})
+	if err != nil || len(h) != 1 || !strings.HasPrefix(h[0].Name, fmt.Sprintf("pipeline %d of another project", down)) {
+		t.Errorf("%+v (%v), want the one that the child triggered", h, err)
+	}
+}
+
 // deploysDownstream is a reload whose pipeline hands the deployment on to another one.
 func deploysDownstream(t *testing.T, p gitlab.Pipeline, path string, depends bool) (server *gitlabtest.Server, down int64, reload func() error) {
 	t.Helper()
