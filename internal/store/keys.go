@@ -195,6 +195,14 @@ func (k *keys) forget() {
 	clear(k.cache)
 }
 
+// drop drops a secret's opened data key. If there's no such secret, the key may be that
+// of one that another process had written and that the database lost.
+func (k *keys) drop(secret string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.cache, secret)
+}
+
 // opened returns a data key that find has opened, nil if that has been forgotten.
 func (k *keys) opened(secret string) tink.AEAD {
 	k.mu.Lock()

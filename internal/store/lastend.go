@@ -28,6 +28,8 @@ type lastEnd struct {
 	at    time.Time // when
 	state int       // counts how often the database went back
 	told  int       // the state that [DB.CheckHistory] has reported
+
+	restored int64 // when the database was last marked as restored
 }
 
 func (l *lastEnd) get() (head, time.Time) {
@@ -67,6 +69,15 @@ func (l *lastEnd) tell() bool {
 	defer l.mu.Unlock()
 	news := l.state != l.told
 	l.told = l.state
+	return news
+}
+
+// markedAt reports whether the database has been marked as restored since the last call.
+func (l *lastEnd) markedAt(restored int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	news := restored != l.restored
+	l.restored = restored
 	return news
 }
 
@@ -163,6 +174,13 @@ func (db *DB) checkHistory(ctx context.Context) error {
 	read, now := readFrom(ctx, db.reader), db.Now()
 	known, _ := db.writer.lastEnd.get()
 	var hash []byte
+	var restored int64
+	if _, err := read(sqlRestored, nil, &restored); err != nil {
+		return err
+	}
+	if db.writer.lastEnd.markedAt(restored) {
+		db.keys.forget() // this process has missed nothing, but may have opened a key that is gone
+	}
 	if _, err := read(sqlAuditHash, []any{known.seq}, &hash); err != nil {
 		return err
 	}

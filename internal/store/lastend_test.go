@@ -171,6 +171,47 @@ func TestNoValueIsEncryptedWithAKeyThatIsGone(t *testing.T) {
 	})
 }
 
+// Another process wrote the secret that the older state doesn't have, and this one has
+// only read it. So it can't notice that the database went back.
+func TestNoValueIsEncryptedWithAnothersKeyThatIsGone(t *testing.T) {
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		for _, name := range []string{"it puts the secret itself", "another process has put it"} {
+			t.Run(name, func(t *testing.T) {
+				dir := newDir(t)
+				note(t, openAt(t, dir, nil), 4)
+				db, writer := openAt(t, dir, nil), openAt(t, dir, nil)
+				must(t, db.CheckHistory(t.Context()))
+				goBack := snapshotOf(t, dir)
+				put := func(db *DB, version string) {
+					t.Helper()
+					must(t, db.Secret("s").Put(t.Context(), rota.PutRequest{Version: version, Credential: credential(version), Labels: []rota.Label{rota.LabelCurrent}}))
+				}
+				read := func(db *DB, version string) {
+					t.Helper()
+					if c, err := db.Secret("s").Get(t.Context(), rota.GetRequest{Version: version}); err != nil || !c.Equal(credential(version)) {
+						t.Errorf("%s: %v", version, err)
+					}
+				}
+				note(t, writer, 1)
+				put(writer, "v1")
+				read(db, "v1") // opens the key
+				goBack()
+				if name == "another process has put it" {
+					if err := writer.CheckHistory(t.Context()); !errors.Is(err, ErrWentBack) {
+						t.Errorf("%v, want that the database went back", err)
+					}
+					put(writer, "v2")
+					must(t, db.CheckHistory(t.Context()))
+					read(db, "v2")
+				}
+				put(db, "v3")
+				read(db, "v3")
+				read(openAt(t, dir, nil), "v3") // as after a restart
+			})
+		}
+	})
+}
+
 func TestEveryLeaseIsVoidAfterARestore(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -191,7 +192,13 @@ func (p *postgresConnection) resolveCommit(ctx context.Context, t *tx) error {
 		err := p.pool.QueryRowContext(ctx, `SELECT pg_xact_status(CAST($1 AS xid8))`, t.id).Scan(&status)
 		switch {
 		case err == nil && status.String == "committed":
-			return nil
+			verdict, err := p.confirm(ctx, t)
+			switch {
+			case err == nil:
+				return verdict
+			case !isTransient(err):
+				return ErrUnknown
+			}
 		case err == nil && status.String == "aborted", pgCode(err) == "22023":
 			return &dbError{errRolledBack}
 		case err == nil && !status.Valid, err != nil && !isTransient(err):
@@ -201,4 +208,23 @@ func (p *postgresConnection) resolveCommit(ctx context.Context, t *tx) error {
 			return ErrUnknown
 		}
 	}
+}
+
+// confirm returns nil if a transaction that was committed is t. A server that has taken
+// over without t gives its id to another one.
+func (p *postgresConnection) confirm(ctx context.Context, t *tx) (verdict, err error) {
+	wrote, missing := t.end, error(&dbError{errRolledBack})
+	if wrote.seq == 0 { // what this process had written before tells whether the server lost anything
+		wrote, _ = t.committer.lastEnd.get()
+		missing = ErrUnknown
+	}
+	if wrote.seq == 0 {
+		return nil, nil
+	}
+	var hash []byte
+	err = p.pool.QueryRowContext(ctx, sqlAuditHash, wrote.seq).Scan(&hash)
+	if isNoRows(err) || err == nil && !bytes.Equal(hash, wrote.hash[:]) {
+		return missing, nil
+	}
+	return nil, err
 }

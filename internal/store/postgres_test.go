@@ -193,7 +193,9 @@ func TestTheClockIsTheServers(t *testing.T) {
 }
 
 func TestALostCommitIsResolved(t *testing.T) {
-	config, err := parseDSN(options(newPostgresDir(t), nil).DSN)
+	dir := newPostgresDir(t)
+	openAt(t, dir, nil)
+	config, err := parseDSN(options(dir, nil).DSN)
 	must(t, err)
 	conn := &postgresConnection{pool: openPostgres(config, 2, sqlWriterSettings), clock: &timeSource{}}
 	t.Cleanup(func() { must(t, conn.close()) })
@@ -208,16 +210,22 @@ func TestALostCommitIsResolved(t *testing.T) {
 	var aborted string
 	must(t, undone.QueryRowContext(t.Context(), `SELECT pg_current_xact_id()::text`).Scan(&aborted))
 	must(t, undone.Rollback())
+	none, gone := head{}, head{seq: 7}
 	for _, tt := range []struct {
-		name, id string
-		want     error
+		name, id   string
+		known, end head // of the audit, before it and by it
+		want       error
 	}{
-		{"that was done", committed, nil},
-		{"that was undone", aborted, errRolledBack},
-		{"that the server does not know yet", id(`SELECT (pg_current_xact_id()::text::bigint + 1000000)::text`), errRolledBack},
+		{"that was done", committed, none, none, nil},
+		{"that was undone", aborted, none, none, errRolledBack},
+		{"that the server does not know yet", id(`SELECT (pg_current_xact_id()::text::bigint + 1000000)::text`), none, none, errRolledBack},
+		{"whose id another one got from a server that was behind", committed, none, gone, errRolledBack},
+		{"without entries, at a server that was behind", committed, gone, none, ErrUnknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := conn.resolveCommit(t.Context(), &tx{id: tt.id}); !errors.Is(err, tt.want) {
+			w := &writer{}
+			w.lastEnd.note(tt.known, time.Now(), false)
+			if err := conn.resolveCommit(t.Context(), &tx{id: tt.id, end: tt.end, committer: &committer{writer: w}}); !errors.Is(err, tt.want) {
 				t.Errorf("%v, want %v", err, tt.want)
 			}
 		})

@@ -27,7 +27,8 @@ func (u *recordUpdate) read() error {
 	u.expired = u.exists && u.before.Expired(u.tx.now)
 	u.exists = u.exists && !u.expired
 	if !u.exists {
-		u.before = record.Record{Name: u.name}
+		u.before, u.key = record.Record{Name: u.name}, nil
+		u.keys.drop(u.name)
 	}
 	return nil
 }

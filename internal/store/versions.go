@@ -173,6 +173,9 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (change, error
 	slices.SortStableFunc(labels, func(a, b rota.Label) int { return isCurrent(b) - isCurrent(a) })
 
 	return func(t *tx, e *edit) error {
+		if !e.exists {
+			s.db.keys.drop(s.name)
+		}
 		key, value := s.db.keys.opened(s.name), sealed
 		if key == nil || key != known {
 			var err error
