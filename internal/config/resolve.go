@@ -88,11 +88,27 @@ func (w *wiring) lookUpFile(ref provider.Reference, t Text) (string, error) {
 	switch {
 	case err != nil:
 		return "", rota.WithRemedies(fmt.Errorf("can't be read: %w", err), rota.Outside(unreadable(err)))
-	case mode&0o077 != 0 && !t.Public:
+	case mode&w.open(path) != 0 && !t.Public:
 		w.warnings.suggest(t.At, t.Path, rota.Outside("chmod 600 on the file; mode 0400 for a container's secret"), "%s is open to others: mode %#o", ref, mode.Perm())
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	return notEmpty(text)
+}
+
+// open are the permissions that let others read a file. systemd gives a service its
+// credentials by a list of users, whose mask shows as the group's permissions, in a
+// folder that nobody else may enter.
+func (w *wiring) open(path string) fs.FileMode {
+	folders := []string{"/run/credentials"}
+	if dir, ok := w.env.LookupEnv("CREDENTIALS_DIRECTORY"); ok && filepath.IsAbs(dir) {
+		folders = append(folders, filepath.Clean(dir))
+	}
+	for _, dir := range folders {
+		if strings.HasPrefix(filepath.Clean(path), dir+string(filepath.Separator)) {
+			return 0o037
+		}
+	}
+	return 0o077
 }
 
 // unreadable is what to do about a file that can't be read.

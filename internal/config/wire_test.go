@@ -283,9 +283,32 @@ func TestAFileOpenToOthersIsWarnedOf(t *testing.T) {
 	}
 }
 
+// The mode of what systemd hands a service with LoadCredential is 0440.
+func TestAServicesCredentialsArentOpenToOthers(t *testing.T) {
+	for _, test := range []struct {
+		path string
+		mode fs.FileMode
+		open bool
+	}{
+		{"/run/credentials/rota.service/app-db", 0o440, false},
+		{"/run/user/1000/credentials/rota.service/app-db", 0o440, false},
+		{"/run/credentials/rota.service/app-db", 0o444, true},
+		{"/run/credentials/../secrets/app-db", 0o440, true},
+		{"/etc/rota/app-db", 0o440, true},
+	} {
+		w := &wiring{file: &File{Path: "rota.yaml"}, env: Environment{
+			ReadFile:  func(string) ([]byte, fs.FileMode, error) { return []byte("x"), test.mode, nil },
+			LookupEnv: func(name string) (string, bool) { return "/run/user/1000/credentials/rota.service", name == "CREDENTIALS_DIRECTORY" },
+		}}
+		if _, err := w.lookUpFile(provider.Reference{Name: test.path}, Text{}); err != nil || len(w.warnings.list) > 0 != test.open {
+			t.Errorf("%s with mode %#o: %+v (%v)", test.path, test.mode, w.warnings.list, err)
+		}
+	}
+}
+
 // A known_hosts file is nothing that others may not read.
 func TestAPublicFileMayBeOpenToOthers(t *testing.T) {
-	w := &wiring{env: Environment{ReadFile: func(string) ([]byte, fs.FileMode, error) { return []byte("x"), 0o644, nil }}, file: &File{Path: "rota.yaml"}}
+	w := &wiring{env: Environment{ReadFile: func(string) ([]byte, fs.FileMode, error) { return []byte("x"), 0o644, nil }}.withDefaults(), file: &File{Path: "rota.yaml"}}
 	for public, want := range map[bool]int{true: 0, false: 1} {
 		w.warnings = problems{}
 		if _, err := w.lookUpFile(provider.Reference{Kind: provider.RefFile, Name: "/etc/known_hosts"}, Text{Public: public}); err != nil {
