@@ -297,8 +297,10 @@ func TestAServicesCredentialsArentOpenToOthers(t *testing.T) {
 		{"/etc/rota/app-db", 0o440, true},
 	} {
 		w := &wiring{file: &File{Path: "rota.yaml"}, env: Environment{
-			ReadFile:  func(string) ([]byte, fs.FileMode, error) { return []byte("x"), test.mode, nil },
-			LookupEnv: func(name string) (string, bool) { return "/run/user/1000/credentials/rota.service", name == "CREDENTIALS_DIRECTORY" },
+			ReadFile: func(string) ([]byte, fs.FileMode, error) { return []byte("x"), test.mode, nil },
+			LookupEnv: func(name string) (string, bool) {
+				return "/run/user/1000/credentials/rota.service", name == "CREDENTIALS_DIRECTORY"
+			},
 		}}
 		if _, err := w.lookUpFile(provider.Reference{Name: test.path}, Text{}); err != nil || len(w.warnings.list) > 0 != test.open {
 			t.Errorf("%s with mode %#o: %+v (%v)", test.path, test.mode, w.warnings.list, err)
