@@ -21,6 +21,8 @@ const (
 	// triggeredWithin is how long before a time a pipeline was last at work whose trigger
 	// jobs are looked at.
 	triggeredWithin = rota.Day
+	// maxListed is how many pages of finished pipelines are listed.
+	maxListed = 20
 	// maxDeep is how many pipelines may follow one another. GitLab permits two
 	// generations of children.
 	maxDeep = 5
@@ -39,11 +41,9 @@ func (c *Connection) bridges(ctx context.Context, op string, project any, pipeli
 // the project's own list has its children.
 func (c *Connection) downstreamBefore(ctx context.Context, project string, since time.Time) ([]rota.Holder, error) {
 	op := "list the pipelines that project " + project + " triggered"
-	there, _ := c.clock.There(since)
 	var list []*api.PipelineInfo
 	for _, source := range []*string{nil, &children} { // what a child triggered goes on after it, too
-		some, resp, err := c.api.Pipelines.ListProjectPipelines(project, &api.ListProjectPipelinesOptions{
-			ListOptions: api.ListOptions{PerPage: perPage}, Scope: new("finished"), Source: source, CreatedBefore: new(there.Add(skew)), UpdatedAfter: new(there.Add(-triggeredWithin))}, with(ctx))
+		some, resp, err := c.finishedBefore(ctx, project, source, since)
 		err = c.fail(op, needPipeline, resp, err)
 		if provider.StatusOf(err) == http.StatusForbidden && c.runsNothing(ctx, project) {
 			return nil, nil
@@ -55,9 +55,6 @@ func (c *Connection) downstreamBefore(ctx context.Context, project string, since
 	}
 	var holders []rota.Holder
 	for _, p := range list {
-		if !c.beganBefore(p, since) || p.UpdatedAt != nil && p.UpdatedAt.Before(there.Add(-triggeredWithin)) {
-			continue
-		}
 		jobs, err := c.bridges(ctx, op, project, p.ID)
 		if err != nil {
 			return nil, err
@@ -75,6 +72,28 @@ func (c *Connection) downstreamBefore(ctx context.Context, project string, since
 		}
 	}
 	return holders, nil
+}
+
+// finishedBefore are the last pipelines that began before a time and have finished, a page
+// of them at most. GitLab before 17.11 doesn't know created_before and lists later ones
+// first.
+func (c *Connection) finishedBefore(ctx context.Context, project string, source *string, since time.Time) (list []*api.PipelineInfo, resp *api.Response, err error) {
+	there, _ := c.clock.There(since)
+	oldest := there.Add(-triggeredWithin)
+	for page := int64(1); page > 0 && page <= maxListed && len(list) < perPage; page = resp.NextPage {
+		var some []*api.PipelineInfo
+		some, resp, err = c.api.Pipelines.ListProjectPipelines(project, &api.ListProjectPipelinesOptions{
+			ListOptions: api.ListOptions{Page: page, PerPage: perPage}, Scope: new("finished"), Source: source, CreatedBefore: new(there.Add(skew)), UpdatedAfter: &oldest}, with(ctx))
+		if err != nil {
+			return nil, resp, err
+		}
+		for _, p := range some {
+			if c.beganBefore(p, since) && (p.UpdatedAt == nil || !p.UpdatedAt.Before(oldest)) {
+				list = append(list, p)
+			}
+		}
+	}
+	return list, resp, nil
 }
 
 // followed is what's known of the pipelines downstream of one.

@@ -54,6 +54,25 @@ func TestAPipelineThatAChildTriggeredHolds(t *testing.T) {
 	}
 }
 
+// GitLab before 17.11 lists the pipelines that began since, too, and lists them first.
+func TestAPipelineTriggeredBeforeManyLaterOnesHolds(t *testing.T) {
+	server, connection := start(t)
+	server.BeOlder()
+	server.SetNow(func() time.Time { return time.Now().Add(-time.Hour) })
+	server.AddProject("infra/deploy", gitlabtest.Job{Name: "apply"})
+	up := server.Start("shop/api", "main")
+	server.Trigger(up, "hand on", "infra/deploy", false)
+	server.Finish(up)
+	server.SetNow(time.Now)
+	for range 120 {
+		server.Finish(server.Start("shop/api", "main"))
+	}
+	h, err := (&gitlab.Variables{Connection: connection, Place: shopAPI}).Holders(t.Context(), rota.HoldersRequest{Since: time.Now().Add(-30 * time.Minute)})
+	if err != nil || len(h) != 1 {
+		t.Errorf("%+v (%v), want the one downstream of the first pipeline", h, err)
+	}
+}
+
 // deploysDownstream is a reload whose pipeline hands the deployment on to another one.
 func deploysDownstream(t *testing.T, p gitlab.Pipeline, path string, depends bool) (server *gitlabtest.Server, down int64, reload func() error) {
 	t.Helper()
