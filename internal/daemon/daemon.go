@@ -174,7 +174,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 		Rotator: d.newRotator("rota serve, watchdog"), Secrets: d.secrets, Unwired: d.unwired, Overdue: o.DB.Queue(), Health: d.schedule.Health, Log: o.Log,
 	})
 	d.keepAlive = engine.NewKeepAlive(engine.KeepAliveOptions{
-		Rotator: d.newRotator("rota serve, renewals"), Secrets: d.secrets, OpenCircuits: func() []string { return d.worker.Load().OpenCircuits }, Log: o.Log,
+		Rotator: d.newRotator("rota serve, renewals"), Secrets: d.secrets, OpenCircuits: func() []string { return d.worker.Load().OpenCircuits }, Halted: d.halted, Log: o.Log,
 	})
 	d.newEndpoints()
 	d.survey = d.newSurvey()

@@ -86,3 +86,16 @@ func (d *Daemon) values(ctx context.Context, file *config.File) (string, error) 
 		return kept.Progress.Status.Version, err
 	})
 }
+
+// halted returns whether a secret gets no turns because a person paused it or froze all.
+func (d *Daemon) halted(ctx context.Context) (func(secret string) bool, error) {
+	frozen, err := d.DB.Queue().Frozen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	paused, err := d.DB.Queue().Paused(ctx)
+	return func(secret string) bool {
+		_, found := paused[secret]
+		return found || frozen != nil
+	}, err
+}

@@ -21,6 +21,9 @@ type KeepAliveOptions struct {
 	Secrets *Secrets
 	// OpenCircuits are the names of the systems that get no turns for now. Required.
 	OpenCircuits func() []string
+	// Halted returns whether a person paused a secret or froze all, so that it gets no
+	// turns. Defaults to none.
+	Halted func(ctx context.Context) (func(secret string) bool, error)
 	// Every is how often to check. Defaults to a minute.
 	Every time.Duration
 	// Limits bound concurrent renewals.
@@ -31,6 +34,9 @@ type KeepAliveOptions struct {
 
 func (o KeepAliveOptions) withDefaults() KeepAliveOptions {
 	o.Every = cmp.Or(o.Every, time.Minute)
+	if o.Halted == nil {
+		o.Halted = func(context.Context) (func(string) bool, error) { return func(string) bool { return false }, nil }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -38,8 +44,9 @@ func (o KeepAliveOptions) withDefaults() KeepAliveOptions {
 }
 
 // KeepAlive renews credentials in use whose secrets get no turns because a system's
-// circuit is open. A store that doesn't answer, say, must not be the end of leases that
-// the issuer would extend. It calls issuers only.
+// circuit is open, or because they're paused or frozen. Neither a store that doesn't
+// answer nor a person who wants nothing new must be the end of leases that the issuer
+// would extend. It calls issuers only.
 type KeepAlive struct{ KeepAliveOptions }
 
 // NewKeepAlive creates one. Run starts it.
@@ -62,12 +69,14 @@ func (k *KeepAlive) Run(ctx context.Context) error {
 // Check renews what's due now, once.
 func (k *KeepAlive) Check(ctx context.Context) {
 	open := k.OpenCircuits()
-	if len(open) == 0 {
-		return
+	halted, err := k.Halted(ctx)
+	if err != nil {
+		k.Log.ErrorContext(ctx, "keep alive", "error", err)
+		halted = func(string) bool { return false }
 	}
 	var secrets []*rotation.Secret
 	for listed := range k.Secrets.All() {
-		if !slices.ContainsFunc(listed.Systems, func(name string) bool { return slices.Contains(open, name) }) {
+		if !halted(listed.Name) && !slices.ContainsFunc(listed.Systems, func(name string) bool { return slices.Contains(open, name) }) {
 			continue
 		}
 		s, done := k.Secrets.Borrow(listed.Name)

@@ -65,3 +65,29 @@ func TestLeasesAreKeptAliveBehindAnOpenCircuit(t *testing.T) {
 		}
 	})
 }
+
+// Nothing new begins for a paused secret, but what its consumers have goes on.
+func TestLeasesOfPausedSecretsAreKeptAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rotator := &rotation.Rotator{Journal: memory.NewJournal(memory.Options{})}
+		o := memory.SessionsOptions{Lifetime: 5 * rota.Day, RenewFor: time.Hour}
+		issuer := memory.NewSessions(o)
+		s := &rotation.Secret{Name: "paused", Systems: []string{"vault"}, Issuer: issuer, Policy: rotation.Policy{}.ForLifetime(o.Lifetime), Store: memory.NewStore(memory.Options{})}
+		if _, err := rotator.Advance(t.Context(), s, rotation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		var secrets engine.Secrets
+		secrets.Replace([]*rotation.Secret{s}, nil)
+		k := engine.NewKeepAlive(engine.KeepAliveOptions{Rotator: rotator, Secrets: &secrets, OpenCircuits: func() []string { return nil },
+			Halted: func(context.Context) (func(string) bool, error) {
+				return func(name string) bool { return name == "paused" }, nil
+			}})
+		for range 5 * 60 {
+			time.Sleep(time.Minute)
+			k.Check(t.Context())
+		}
+		if left := time.Until(issuer.Keys()[0].ExpiresAt); left < 39*time.Minute || left > time.Hour {
+			t.Errorf("%s are left of the lease", left)
+		}
+	})
+}
