@@ -22,34 +22,65 @@ type clientCRLs struct {
 
 	mu        sync.Mutex
 	checkedAt time.Time
-	text      []byte // the file as it was read
-	lists     []*revocations
-	signed    map[string][]*revocations // by the authority's certificate
-	said      map[string]bool           // what the log says is wrong with the lists
-	failed    error                     // the last reading
+	reading   bool
+	lists     *crlSet // the last that could be read
+	failed    error   // the last reading
 }
 
 func newClientCRLs(file string, log *slog.Logger, now func() time.Time) (*clientCRLs, error) {
 	c := &clientCRLs{file: file, log: log, now: now, checkedAt: time.Now()}
-	c.failed = c.read()
+	c.lists, c.failed = readCRLs(file, nil)
 	return c, c.failed
 }
 
-// read reads the file, unless it's as it was.
-func (c *clientCRLs) read() error {
-	text, err := os.ReadFile(c.file)
-	if err != nil {
-		return fmt.Errorf("tls: %w", err)
+// get returns the lists in the file. The connection that finds them due for another look
+// reads them; meanwhile the others go by those from before, since a long list takes a
+// while to parse.
+func (c *clientCRLs) get() (*crlSet, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reading || time.Since(c.checkedAt) < checkCAsEvery {
+		return c.lists, c.failed
 	}
-	if c.failed == nil && c.text != nil && bytes.Equal(text, c.text) {
-		return nil
+	c.reading = true
+	before := c.lists
+	if c.failed != nil {
+		before = nil
+	}
+	c.mu.Unlock()
+	lists, err := readCRLs(c.file, before)
+	c.mu.Lock()
+	if err != nil && c.failed == nil {
+		c.log.ErrorContext(context.Background(), "the revocation lists of client certificates can't be read, so no client certificate counts", "error", err)
+	}
+	c.reading, c.checkedAt, c.lists, c.failed = false, time.Now(), lists, err
+	return lists, err
+}
+
+// crlSet is the content of a file of revocation lists.
+type crlSet struct {
+	text  []byte
+	lists []*revocations
+
+	mu     sync.Mutex
+	signed map[string][]*revocations // by the authority's certificate
+	said   map[string]bool           // what the log says is wrong with the lists
+}
+
+// readCRLs reads a file, and returns before if that's what it still contains.
+func readCRLs(file string, before *crlSet) (*crlSet, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	if before != nil && bytes.Equal(text, before.text) {
+		return before, nil
 	}
 	lists, err := parseCRLs(text)
 	if err != nil {
-		return fmt.Errorf("tls: %s %w", c.file, err)
+		return nil, fmt.Errorf("tls: %s %w", file, err)
 	}
-	c.text, c.lists, c.signed, c.said = text, lists, map[string][]*revocations{}, map[string]bool{}
-	return nil
+	return &crlSet{text: text, lists: lists, signed: map[string][]*revocations{}, said: map[string]bool{}}, nil
 }
 
 // parseCRLs parses one revocation list or several in PEM, and nothing else.
@@ -79,55 +110,44 @@ func parseCRLs(text []byte) ([]*revocations, error) {
 // nothing was revoked. Without a list that can be read and is current, nobody knows
 // that: nobody gets in.
 func (c *clientCRLs) check(chains [][]*x509.Certificate) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.checkedAt) >= checkCAsEvery {
-		c.checkedAt = time.Now()
-		before := c.failed
-		c.failed = c.read()
-		if c.failed != nil && before == nil {
-			c.log.ErrorContext(context.Background(), "the revocation lists of client certificates can't be read, so no client certificate counts", "error", c.failed)
-		}
-	}
-	if c.failed != nil {
+	lists, err := c.get()
+	if err != nil {
 		return errors.New("the revocation lists can't be read")
 	}
+	problems, err := lists.check(chains, c.now())
+	for _, p := range problems {
+		c.log.ErrorContext(context.Background(), "client certificates aren't accepted", "error", p)
+	}
+	return err
+}
+
+// check also returns what's wrong with the lists, rather than with a certificate, the
+// first time that it shows.
+func (c *crlSet) check(chains [][]*x509.Certificate, now time.Time) (problems []error, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	// What's revoked in one chain is revoked in all: an authority in client_ca may also
 	// have been certified, and revoked, by another one there.
 	for _, chain := range chains {
 		if err := c.revoked(chain); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	err := errors.New("no chain")
-	var problems []listError
+	err = errors.New("no chain")
 	for _, chain := range chains {
-		if err = c.covered(chain); err == nil {
-			return nil
+		if err = c.covered(chain, now); err == nil {
+			return nil, nil
 		}
-		if p, ok := errors.AsType[listError](err); ok {
-			problems = append(problems, p)
-		}
-	}
-	c.report(problems)
-	return err
-}
-
-// listError is what's wrong with the lists, rather than with a certificate.
-type listError struct{ error }
-
-// report logs what's wrong with the lists, once for each file.
-func (c *clientCRLs) report(problems []listError) {
-	for _, p := range problems {
-		if !c.said[p.Error()] {
-			c.said[p.Error()] = true
-			c.log.ErrorContext(context.Background(), "client certificates aren't accepted", "error", p.error)
+		if !c.said[err.Error()] {
+			c.said[err.Error()] = true
+			problems = append(problems, err)
 		}
 	}
+	return problems, err
 }
 
 // revoked returns an error if a list says that a certificate in the chain was revoked.
-func (c *clientCRLs) revoked(chain []*x509.Certificate) error {
+func (c *crlSet) revoked(chain []*x509.Certificate) error {
 	for i := range len(chain) - 1 {
 		for _, list := range c.of(chain[i+1]) {
 			if at, found := list.revoked[string(chain[i].SerialNumber.Bytes())]; found {
@@ -138,35 +158,41 @@ func (c *clientCRLs) revoked(chain []*x509.Certificate) error {
 	return nil
 }
 
-// covered returns a [listError] unless there's a current list for each certificate in
-// the chain.
-func (c *clientCRLs) covered(chain []*x509.Certificate) error {
+// covered returns an error unless there's a current list for each certificate in the
+// chain.
+func (c *crlSet) covered(chain []*x509.Certificate, now time.Time) error {
 	for i := range len(chain) - 1 {
-		if err := c.current(chain[i], chain[i+1]); err != nil {
-			return listError{err}
+		if err := c.current(chain[i], chain[i+1], now); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// crlSkew is how far an authority's clock may be ahead.
+const crlSkew = 5 * time.Minute
+
 // current returns an error unless an authority has a list, for this certificate of its
-// own, that is current.
-func (c *clientCRLs) current(cert, authority *x509.Certificate) error {
+// own, that is current. What a list from the future revokes is revoked already, but the
+// list doesn't show that nothing else is.
+func (c *crlSet) current(cert, authority *x509.Certificate, now time.Time) error {
 	why := fmt.Errorf("client_crl has no revocation list of %s", authority.Subject)
 	for _, list := range c.of(authority) {
-		if !list.covers(cert) {
-			continue
-		}
-		if !list.NextUpdate.IsZero() && !c.now().After(list.NextUpdate) {
+		switch {
+		case !list.covers(cert):
+		case list.ThisUpdate.After(now.Add(crlSkew)):
+			why = fmt.Errorf("the revocation list of %s isn't valid before %s", authority.Subject, list.ThisUpdate.UTC().Format(time.RFC3339))
+		case list.NextUpdate.IsZero() || now.After(list.NextUpdate):
+			why = fmt.Errorf("the revocation list of %s expired at %s", authority.Subject, list.NextUpdate.UTC().Format(time.RFC3339))
+		default:
 			return nil
 		}
-		why = fmt.Errorf("the revocation list of %s expired at %s", authority.Subject, list.NextUpdate.UTC().Format(time.RFC3339))
 	}
 	return why
 }
 
 // of returns the lists that an authority signed.
-func (c *clientCRLs) of(authority *x509.Certificate) []*revocations {
+func (c *crlSet) of(authority *x509.Certificate) []*revocations {
 	key := string(authority.Raw)
 	lists, known := c.signed[key]
 	if !known {

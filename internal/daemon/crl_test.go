@@ -121,6 +121,9 @@ func TestWhatRevocationListsSay(t *testing.T) {
 		{"revoked", direct, []*certified{root}, []listOf{{by: root, revoked: []int64{3}}}, "was revoked"},
 		{"another revoked", direct, []*certified{root}, []listOf{{by: root, revoked: []int64{4}}}, ""},
 		{"a newer list without it", direct, []*certified{root}, []listOf{{by: root, revoked: []int64{3}, before: time.Minute}, {by: root}}, ""},
+		{"a list from a clock that's a little ahead", direct, []*certified{root}, []listOf{{by: root, before: -time.Minute}}, ""},
+		{"a list from the future", direct, []*certified{root}, []listOf{{by: root, before: -10 * time.Minute}}, "isn't valid before"},
+		{"revoked in the future", direct, []*certified{root}, []listOf{{by: root, revoked: []int64{3}, before: -10 * time.Minute}}, "was revoked"},
 		{"two lists of one second", direct, []*certified{root}, []listOf{{by: root, number: 1}, {by: root, number: 2, revoked: []int64{3}}}, "was revoked"},
 		{"two lists of one second, the newer one first", direct, []*certified{root}, []listOf{{by: root, number: 2, revoked: []int64{3}}, {by: root, number: 1}}, "was revoked"},
 

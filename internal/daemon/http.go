@@ -23,7 +23,7 @@ import (
 // handler serves everything: AWS tools post to /, everything else has its own path.
 func (d *Daemon) handler() http.Handler {
 	routes := rest.New(rest.Options{
-		Open: d.operations, Authenticate: d.auth.Authenticate, Recheck: d.auth.Recheck, Hold: d.auth.Hold, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now,
+		Open: d.operations, Authenticate: d.auth.Authenticate, Recheck: d.auth.Recheck, Hold: d.auth.Hold, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now, State: d.DB.TimesWentBack,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", routes)
