@@ -170,6 +170,10 @@ func (db *DB) CheckHistory(ctx context.Context) error {
 	return err
 }
 
+// TimesWentBack counts how often this process has seen the database go back to an older
+// state.
+func (db *DB) TimesWentBack() int { return db.writer.lastEnd.current() }
+
 func (db *DB) checkHistory(ctx context.Context) error {
 	read, now := readFrom(ctx, db.reader), db.Now()
 	known, _ := db.writer.lastEnd.get()

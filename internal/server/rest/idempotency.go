@@ -26,7 +26,8 @@ const (
 // this process only: leases and the store's labels already prevent what a
 // rotation must not do twice.
 type responseCache struct {
-	now func() time.Time
+	now   func() time.Time
+	state func() int // see [Options.State]
 
 	mu     sync.Mutex
 	owners map[string]*responses // by principal
@@ -45,6 +46,7 @@ type cachedResponse struct {
 	key     string
 	request [sha256.Size]byte
 	rules   []access.Rule // of the caller
+	state   int           // of the database, before
 	at      time.Time
 	done    chan struct{}
 	status  int // 0 if there is none: its handler panicked
@@ -52,8 +54,8 @@ type cachedResponse struct {
 	body    []byte
 }
 
-func newResponseCache(now func() time.Time) *responseCache {
-	return &responseCache{now: now, owners: map[string]*responses{}}
+func newResponseCache(now func() time.Time, state func() int) *responseCache {
+	return &responseCache{now: now, state: state, owners: map[string]*responses{}}
 }
 
 // once carries out a request with a key only once.
@@ -106,13 +108,15 @@ func (s *responseCache) claim(principal, key string, request [sha256.Size]byte, 
 		s.owners[principal] = own
 	}
 	own.expire(now)
+	state := s.state()
+	own.dropOther(state)
 	if a, ok := own.byKey[key]; ok {
 		return a, false
 	}
 	if len(own.order) >= maxResponses && !own.dropOldest() {
 		return nil, false
 	}
-	a := &cachedResponse{key: key, request: request, rules: rules, at: now, done: make(chan struct{})}
+	a := &cachedResponse{key: key, request: request, rules: rules, state: state, at: now, done: make(chan struct{})}
 	own.byKey[key] = a
 	own.order = append(own.order, a)
 	return a, true
@@ -149,6 +153,16 @@ func (s *responseCache) sweep(now time.Time) {
 func (r *responses) expire(now time.Time) {
 	for len(r.order) > 0 && now.Sub(r.order[0].at) >= responseTTL {
 		r.drop(0)
+	}
+}
+
+// dropOther drops responses about what the database doesn't hold any more, since it went
+// back to an older state.
+func (r *responses) dropOther(state int) {
+	for i := len(r.order) - 1; i >= 0; i-- {
+		if a := r.order[i]; a.state != state && a.complete() {
+			r.drop(i)
+		}
 	}
 }
 

@@ -20,9 +20,36 @@ func (s *responseCache) fill(t *testing.T, principal string, n int) {
 	}
 }
 
+// noChange is the state of a database that never goes back.
+func noChange() int { return 0 }
+
+func TestResponsesFromBeforeTheDatabaseWentBackAreNotRepeated(t *testing.T) {
+	state := 0
+	s := newResponseCache(time.Now, func() int { return state })
+	s.fill(t, "ann", 3)
+	inFlight, _ := s.claim("ann", "in flight", [sha256.Size]byte{}, nil)
+	if _, again := s.claim("ann", "fill1", [sha256.Size]byte{}, nil); again {
+		t.Error("a response isn't repeated although nothing went back")
+	}
+	state++
+	if _, again := s.claim("ann", "fill1", [sha256.Size]byte{}, nil); !again {
+		t.Error("the response is about what the database doesn't hold any more")
+	}
+	if a, again := s.claim("ann", "in flight", [sha256.Size]byte{}, nil); a != inFlight || again {
+		t.Error("what is in flight would be done twice")
+	}
+	s.complete("ann", inFlight)
+	if _, again := s.claim("ann", "in flight", [sha256.Size]byte{}, nil); !again {
+		t.Error("the response of a request that began before is repeated")
+	}
+	if own := s.owners["ann"]; len(own.order) != 2 || own.size != 0 {
+		t.Errorf("%d responses of %d bytes, want the two in flight", len(own.order), own.size)
+	}
+}
+
 func TestNobodyPushesOutAnothersResponses(t *testing.T) {
 	now := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
-	s := newResponseCache(func() time.Time { return now })
+	s := newResponseCache(func() time.Time { return now }, noChange)
 	first, _ := s.claim("admin", "K1", [sha256.Size]byte{}, nil)
 	s.complete("admin", first)
 	s.fill(t, "low", 3*maxResponses)
@@ -45,7 +72,7 @@ func TestNobodyPushesOutAnothersResponses(t *testing.T) {
 }
 
 func TestRequestsInFlightAreNotPushedOut(t *testing.T) {
-	s := newResponseCache(time.Now)
+	s := newResponseCache(time.Now, noChange)
 	var first *cachedResponse
 	for i := range maxResponses {
 		a, _ := s.claim("ann", strconv.Itoa(i), [sha256.Size]byte{}, nil)
@@ -66,7 +93,7 @@ func TestRequestsInFlightAreNotPushedOut(t *testing.T) {
 }
 
 func TestResponsesTakeBoundedMemory(t *testing.T) {
-	s := newResponseCache(time.Now)
+	s := newResponseCache(time.Now, noChange)
 	const each = maxResponseMemory / 4
 	for i := range 10 {
 		a, _ := s.claim("ann", strconv.Itoa(i), [sha256.Size]byte{}, nil)

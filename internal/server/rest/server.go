@@ -27,7 +27,7 @@ import (
 	"github.com/rota-dev/rota/internal/service"
 )
 
-// Options configure the API. All but Log, Now and Longest are required.
+// Options configure the API. Open, Authenticate, Access, Feed and Version are required.
 type Options struct {
 	// Open returns the operations on behalf of a caller, and a function to
 	// call when done with them.
@@ -55,6 +55,9 @@ type Options struct {
 	Log *slog.Logger
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
+	// State changes whenever the database turns out to have gone back to an older
+	// state. Responses from before aren't repeated then. Defaults to never.
+	State func() int
 }
 
 // maxBody is the largest request body, in bytes.
@@ -70,6 +73,9 @@ type server struct {
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.State == nil {
+		o.State = func() int { return 0 }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -87,7 +93,7 @@ func (o Options) withDefaults() Options {
 func New(o Options) http.Handler {
 	o = o.withDefaults()
 	mux := http.NewServeMux()
-	a := &server{Options: o, huma: humago.New(mux, describe(o.Version)), responses: newResponseCache(o.Now)}
+	a := &server{Options: o, huma: humago.New(mux, describe(o.Version)), responses: newResponseCache(o.Now, o.State)}
 	a.readRoutes()
 	a.workRoutes()
 	a.controlRoutes()
