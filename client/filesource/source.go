@@ -127,23 +127,32 @@ const attempts = 5
 func (s *source) readFolder(path string) (client.Value, error) {
 	var before map[string]string
 	for range attempts {
-		data, err := filepath.EvalSymlinks(filepath.Join(path, "..data"))
-		mounted := err == nil
-		if !mounted {
-			data = path
-		}
+		data, mounted := mountedAt(path)
 		fields, err := readFields(data)
-		switch {
-		case mounted && errors.Is(err, fs.ErrNotExist):
-			continue // it was swapped, and the old folder removed
-		case err != nil:
+		if mounted {
+			if now, _ := mountedAt(path); now != data {
+				continue // it was swapped, and the files of the old folder may have been removed one by one
+			}
+		}
+		if err != nil {
 			return client.Value{}, translate(err)
-		case mounted, before != nil && maps.Equal(before, fields):
+		}
+		if mounted || before != nil && maps.Equal(before, fields) {
 			return s.value(fields), nil
 		}
 		before = fields
 	}
 	return client.Value{}, fmt.Errorf("the files in %s keep changing", path)
+}
+
+// mountedAt returns where the files of a mounted Secret are. Kubernetes writes them to
+// another folder, then points ..data there, and then removes the folder from before.
+func mountedAt(path string) (data string, mounted bool) {
+	data, err := filepath.EvalSymlinks(filepath.Join(path, "..data"))
+	if err != nil {
+		return path, false
+	}
+	return data, true
 }
 
 func readFields(path string) (map[string]string, error) {

@@ -129,7 +129,11 @@ func TestAMountedSecretIsNeverTorn(t *testing.T) {
 	next := func() {
 		round++
 		n := strconv.Itoa(round)
-		mount(t, mounted, round, map[string]string{"username": "user-" + n, "password": "password-" + n})
+		fields := map[string]string{"username": "user-" + n, "password": "password-" + n}
+		for i := range 20 { // with more files, removing the old ones takes longer
+			fields["option-"+strconv.Itoa(i)] = n
+		}
+		mount(t, mounted, round, fields)
 	}
 	next()
 	s := open(t, folder).Secret("db")
@@ -151,12 +155,12 @@ func TestAMountedSecretIsNeverTorn(t *testing.T) {
 				t.Error(err)
 			}
 			reads++
-			if strings.TrimPrefix(v.Field("username"), "user-") != strings.TrimPrefix(v.Field("password"), "password-") || v.Field("password") == "" {
-				t.Errorf("%q with %q", v.Field("username"), v.Field("password"))
+			if strings.TrimPrefix(v.Field("username"), "user-") != strings.TrimPrefix(v.Field("password"), "password-") || v.Field("password") == "" || len(v.Names()) != 22 {
+				t.Errorf("%q with %q, %d fields", v.Field("username"), v.Field("password"), len(v.Names()))
 			}
 		}
 	}()
-	for range 300 {
+	for range 150 {
 		next()
 	}
 	close(stop)
