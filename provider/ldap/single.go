@@ -86,7 +86,10 @@ func (s *single) Set(ctx context.Context, r rota.SetRequest) error {
 		}
 		return s.conn.stop(op, fmt.Errorf("the server lets nobody in with a hash by %s, so what was there is back", scheme), rota.Configure("hash", "hash: ssha; or load pw-sha2 at the server"))
 	}, r.Credential)
-	refused := rota.ClassOf(err) == rota.ClassRegenerate || err != nil && strings.Contains(err.Error(), hashed)
+	// A policy with a history remembers each password by the second in which it was
+	// replaced, so it may refuse to replace the same one twice.
+	refused := rota.ClassOf(err) == rota.ClassRegenerate || code(err) == ldap.LDAPResultAttributeOrValueExists ||
+		err != nil && strings.Contains(err.Error(), hashed)
 	if refused && s.Test(ctx, rota.TestRequest{Credential: r.Credential}) == nil {
 		return nil // refused, because it's the one in force
 	}
