@@ -39,6 +39,10 @@ type Status struct {
 	Err error
 	// Failures is how many requests in a row have failed.
 	Failures int
+	// Succeeded and Failed are how many requests for the secret the source has
+	// answered, and how many have failed, since the client was opened. An answer that
+	// nothing has changed counts, too.
+	Succeeded, Failed int64
 }
 
 // ErrClosed is returned for a secret's first value if the client is closed.
@@ -125,7 +129,10 @@ func (s *Secret) refresh(ctx context.Context) error {
 // read carries out the flight, independent of who waits for it.
 func (s *Secret) read(f *flight) {
 	v, err := s.fetch()
-	wait := s.note(v, err)
+	wait, isNew := s.note(v, err)
+	if isNew {
+		s.client.keep(s.name, v) // without the lock: the disk may be slow
+	}
 
 	// The flight ends and the secret is back in the schedule in the same moment: a
 	// change in between would join the next flight, which may have asked already.
@@ -171,13 +178,13 @@ func (s *Secret) fetch() (Value, error) {
 func (s *Secret) restore(cached Value) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.status = Status{Version: cached.Version(), Since: time.Now()}
+	s.status.Version, s.status.Since = cached.Version(), time.Now()
 	s.current.Store(cached.content)
 }
 
 // note takes the source's answer, and returns how long to wait until the next
-// request.
-func (s *Secret) note(v Value, err error) (wait time.Duration) {
+// request, and whether the answer is a new version.
+func (s *Secret) note(v Value, err error) (wait time.Duration, isNew bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o, now := &s.client.o, time.Now()
@@ -192,18 +199,20 @@ func (s *Secret) note(v Value, err error) (wait time.Duration) {
 		}
 		s.status.Err = err
 		s.status.Failures++
-		return s.pause.NextBackOff()
+		s.status.Failed++
+		return s.pause.NextBackOff(), false
 	}
 	if s.pause != nil {
 		s.pause = nil
 		o.Logger.Info("the secret can be refreshed again", "secret", s.name)
 	}
 	s.status.Err, s.status.Failures, s.status.ConfirmedAt = nil, 0, now
+	s.status.Succeeded++
 	if had := (Value{s.current.Load()}); !had.is(v) {
+		isNew = true
 		s.status.Version, s.status.Since = v.Version(), now
 		s.other = other{previous: had}
 		s.current.Store(v.content)
-		s.client.keep(s.name, v)
 		if !had.IsZero() {
 			o.Logger.Info("the secret has a new version", "secret", s.name, "version", v.Version())
 			for w := range s.watchers {
@@ -215,7 +224,7 @@ func (s *Secret) note(v Value, err error) (wait time.Duration) {
 	if end := v.ExpiresAt(); end.After(now) {
 		wait = min(wait, max(end.Sub(now)/2, time.Second))
 	}
-	return wait
+	return wait, isNew
 }
 
 // is reports whether two values are the same version with the same content.

@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rota-dev/rota/client"
+	"github.com/rota-dev/rota/client/internal/logins"
 )
 
 // Options say which fields of the secret are the login.
@@ -70,7 +71,7 @@ type Pool struct {
 //
 // The configuration's own BeforeConnect, if there is one, runs first.
 func NewPool(ctx context.Context, config *pgxpool.Config, s *client.Secret, o Options) (*Pool, error) {
-	l := &logins{secret: s, o: o.withDefaults()}
+	l := &login{secret: s, proven: logins.New(s, Refused), o: o.withDefaults()}
 	config = config.Copy()
 	first := config.BeforeConnect
 	config.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) error {
