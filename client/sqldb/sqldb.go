@@ -14,11 +14,7 @@
 //		Refused: postgres.Refused,
 //	})
 //
-// For MySQL and MariaDB with go-sql-driver, Connect sets User and Passwd of a clone
-// of a [mysql.Config] and returns mysql.NewConnector, and Refused is
-// [RefusedByMySQL].
-//
-// [mysql.Config]: https://pkg.go.dev/github.com/go-sql-driver/mysql#Config
+// For MySQL and MariaDB with go-sql-driver, package mysql beside this one does that.
 package sqldb
 
 import (
@@ -26,7 +22,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/rota-dev/rota/client"
@@ -90,19 +85,4 @@ type noDriver struct{}
 
 func (noDriver) Open(string) (driver.Conn, error) {
 	return nil, errors.New("sqldb: connections come from the connector only")
-}
-
-// RefusedByMySQL reports whether MySQL or MariaDB refused a login: error 1045 or 1698,
-// or, for an account that is locked, 3118 (MySQL) or 4151 (MariaDB).
-func RefusedByMySQL(err error) bool {
-	for ; err != nil; err = errors.Unwrap(err) {
-		// The driver's error, without importing the driver.
-		number, _, _ := strings.Cut(err.Error(), ":")
-		number, _, _ = strings.Cut(number, " (") // the SQL state, since version 1.7
-		switch number {
-		case "Error 1045", "Error 1698", "Error 3118", "Error 4151":
-			return true
-		}
-	}
-	return false
 }

@@ -97,3 +97,10 @@ func (l *Logins) Refused(v client.Value) {
 		l.proven = client.Value{}
 	}
 }
+
+// Forget is Refused for those who don't know which version was refused.
+func (l *Logins) Forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.proven = client.Value{}
+}
