@@ -152,12 +152,23 @@ func (s *Server) kv(name string, m *mount, rest string, r request) reply {
 		if e == nil {
 			return refuse(404)
 		}
-		return data(map[string]any{"cas_required": e.required, "max_versions": e.most, "custom_metadata": e.custom, "current_version": len(e.versions)})
+		return data(map[string]any{"cas_required": e.required, "max_versions": e.most, "custom_metadata": e.custom, "current_version": len(e.versions), "versions": e.shown()})
 	case "metadata DELETE":
 		delete(s.entries, key)
 		return nothing
 	}
 	return refuse(405, "unsupported operation")
+}
+
+// shown are an entry's versions as its metadata has them.
+func (e *entry) shown() map[string]any {
+	all := map[string]any{}
+	for i, one := range e.versions {
+		if !one.gone {
+			all[strconv.Itoa(i+1)] = map[string]any{"created_time": one.created.UTC().Format(time.RFC3339Nano), "deletion_time": cmp.Or(one.deleted, one.ends), "destroyed": one.destroyed}
+		}
+	}
+	return all
 }
 
 func (s *Server) kv1(key string, r request) reply {
