@@ -62,6 +62,7 @@ test: setup ## every test, the servers they need included
 	} | $(GO) run $(GOFLAGS_ROTA) ./internal/tools/testreport
 	@cd deploy/check && $(GO) test $(GOFLAGS_ROTA) ./... # the alert rules and the dashboard, with Prometheus' own engine
 	@cd examples/provider && $(GO) vet ./... && $(GO) test $(GOFLAGS_ROTA) ./... # a provider outside this module
+	@cd client/bench && $(GO) vet $(GOFLAGS_ROTA) ./... # benchmarks next to AWS's own cache
 	@cd deploy/opentofu && $(GO) test $(GOFLAGS_ROTA) ./... # the Terraform modules, with OpenTofu
 	@cd deploy/release && $(GO) test $(GOFLAGS_ROTA) ./ci # GitHub's and GitLab's pipelines
 

@@ -36,14 +36,14 @@ func TestMain(m *testing.M) {
 // world is a PostgreSQL server with two roles of which one is current, as Rota's
 // alternating issuer has them.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	roles  [2]string
 	round  int
 	source *clienttest.Source
 	secret *client.Secret
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, source: clienttest.NewSource()}
 	for i := range w.roles {
@@ -94,7 +94,7 @@ func (w *world) pool(o postgres.Options) *postgres.Pool {
 	return p
 }
 
-func user(t *testing.T, p *postgres.Pool) string {
+func user(t testing.TB, p *postgres.Pool) string {
 	t.Helper()
 	var user string
 	if err := p.QueryRow(t.Context(), "SELECT current_user").Scan(&user); err != nil {
@@ -103,7 +103,7 @@ func user(t *testing.T, p *postgres.Pool) string {
 	return user
 }
 
-func eventually(t *testing.T, what string, f func() bool) {
+func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
