@@ -19,8 +19,9 @@
 //
 // A [Source] is where values are read. Each has a package of its own, so that a
 // program depends only on what it uses: client/rotaserver asks a running rota,
-// client/secretsmanager asks AWS Secrets Manager, and client/filesource reads files,
-// such as a mounted Kubernetes Secret.
+// client/secretsmanager asks AWS Secrets Manager, client/vaultkv asks a KV engine of
+// Vault or OpenBao, and client/filesource reads files, such as a mounted Kubernetes
+// Secret.
 // [Static] has fixed values, for tests. [Chain] asks several sources, one after
 // the other.
 //
@@ -42,4 +43,14 @@
 // [JSON] parses a secret into a type of your own, once for each version. [Updater]
 // rebuilds something that was built from a secret, such as a pool of connections,
 // and closes the old one after a grace period.
+//
+// Packages below this one do that for what most programs connect to: client/postgres
+// (a pool of pgx), client/mysql and client/sqldb (database/sql), client/redis,
+// client/mongodb, client/awscredentials (AWS's SDK), client/httpauth (HTTP APIs),
+// client/tlscert (certificates) and client/grpccreds.
+//
+// # Watching and testing
+//
+// client/prommetrics shows Prometheus how fresh secrets are. client/clienttest has a
+// source and a server that rotate, fail and hang when a test says so.
 package client

@@ -9,6 +9,8 @@
 //	…
 //	source.Set("prod/orders-db", map[string]string{"username": "orders_b", "password": "two"})
 //	// and the program must go on
+//
+// A [Server] is the same over HTTP, for programs that are pointed at a server.
 package clienttest
 
 import (
