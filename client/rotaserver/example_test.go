@@ -16,7 +16,7 @@ func ExampleNew() {
 	defer rota.Close()
 	rota.Set("prod/orders-db", map[string]string{"username": "orders", "password": "correct horse"})
 
-	server, err := api.New(api.Options{URL: rota.URL, Token: api.StaticToken("…")}) // or api.TokenFromFile
+	server, err := api.New(api.Options{URL: rota.URL, Token: api.StaticToken("rota_example")}) // or api.TokenFromFile
 	if err != nil {
 		panic(err)
 	}
