@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -44,7 +45,11 @@ func BenchmarkRotationsUnderLoad(b *testing.B) {
 		}
 		for range rotations {
 			w.rotate()
-			old := w.roles[(w.round+1)%2]
+			// The old login stays valid while somebody may still use it. That's also a
+			// connection which chose it before the promotion and hasn't logged in yet.
+			old, version := w.roles[(w.round+1)%2], fmt.Sprintf("v%d", w.round)
+			eventually(b, "the client has the new version", func() bool { return w.secret.Status().Version == version })
+			eventually(b, "no login is under way", func() bool { return pool.Stat().ConstructingConns() == 0 })
 			eventually(b, "the old login is gone", func() bool { return w.sessions(old) == 0 })
 		}
 		close(stop)
