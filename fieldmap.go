@@ -13,7 +13,8 @@ import (
 // FieldMap maps a credential's fields to the names users want. Each entry is an
 // outside name and either a field's name (access_key_id) or a template with
 // fields in braces: "postgres://{username}:{password|url}@db/app". Double a
-// brace to get a literal one. The zero FieldMap keeps the fields' own names.
+// brace to get a literal one. Errors in a template of several lines name the line.
+// The zero FieldMap keeps the fields' own names.
 type FieldMap struct {
 	entries map[string]template
 }
@@ -25,6 +26,7 @@ type part struct {
 	literal string
 	field   string // "" for a literal
 	filter  string
+	line    string // "line 3: " for a field of a template with several lines
 }
 
 // filters are the functions that can follow a field's name and a bar, as in
@@ -55,7 +57,7 @@ func ParseFieldMap(m map[string]string, known []string) (FieldMap, error) {
 		}
 		for _, p := range t {
 			if p.field != "" && known != nil && !slices.Contains(known, p.field) {
-				return FieldMap{}, WithRemedies(fmt.Errorf("%s: no field %q in the credential", name, p.field), Configure("", strings.Join(known, ", ")))
+				return FieldMap{}, WithRemedies(fmt.Errorf("%s: %sno field %q in the credential", name, p.line, p.field), Configure("", strings.Join(known, ", ")))
 			}
 		}
 		fm.entries[name] = t
@@ -72,30 +74,37 @@ func parseTemplate(s string) (template, error) {
 	}
 	var t template
 	var literal strings.Builder
+	whole := s
+	line := func() string {
+		if !strings.Contains(strings.TrimSuffix(whole, "\n"), "\n") {
+			return ""
+		}
+		return fmt.Sprintf("line %d: ", 1+strings.Count(whole[:len(whole)-len(s)], "\n"))
+	}
 	for s != "" {
 		switch {
 		case strings.HasPrefix(s, "{{"), strings.HasPrefix(s, "}}"):
 			literal.WriteByte(s[0])
 			s = s[2:]
 		case s[0] == '}':
-			return nil, WithRemedies(errors.New("a } without its {"), Configure("", "}} for the character itself"))
+			return nil, WithRemedies(errors.New(line()+"a } without its {"), Configure("", "}} for the character itself"))
 		case s[0] == '{':
 			inside, after, found := strings.Cut(s[1:], "}")
 			if !found {
-				return nil, WithRemedies(errors.New("a { without its }"), Configure("", "{{ for the character itself"))
+				return nil, WithRemedies(errors.New(line()+"a { without its }"), Configure("", "{{ for the character itself"))
 			}
 			field, filter, filtered := strings.Cut(inside, "|")
 			if field == "" || strings.ContainsAny(field, "{ \t\r\n") {
-				return nil, fmt.Errorf("{%s} names no field", inside)
+				return nil, fmt.Errorf("%s{%s} names no field", line(), inside)
 			}
 			if _, ok := filters[filter]; filtered && !ok {
-				return nil, WithRemedies(fmt.Errorf("{%s}: no filter %q", inside, filter), Configure("", strings.Join(slices.Sorted(maps.Keys(filters)), ", ")))
+				return nil, WithRemedies(fmt.Errorf("%s{%s}: no filter %q", line(), inside, filter), Configure("", strings.Join(slices.Sorted(maps.Keys(filters)), ", ")))
 			}
 			if literal.Len() > 0 {
 				t = append(t, part{literal: literal.String()})
 				literal.Reset()
 			}
-			t = append(t, part{field: field, filter: filter})
+			t = append(t, part{field: field, filter: filter, line: line()})
 			s = after
 		default:
 			literal.WriteByte(s[0])
@@ -124,7 +133,7 @@ func (m FieldMap) Render(c Credential) (map[string]string, error) {
 			}
 			value, ok := c.fields()[p.field]
 			if !ok {
-				return nil, fmt.Errorf("%s: the credential has no field %q, only %v", name, p.field, c.Names())
+				return nil, fmt.Errorf("%s: %sthe credential has no field %q, only %v", name, p.line, p.field, c.Names())
 			}
 			if filter := filters[p.filter]; filter != nil {
 				value = filter(value)

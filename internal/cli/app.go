@@ -32,6 +32,7 @@ type app struct {
 
 	configFlag, dataDirFlag, databaseFlag, masterKeyFlag string
 	serverFlag, serverCAFlag, tokenFileFlag              string
+	clientCertFlag, clientKeyFlag                        string
 	output, logLevel, logFormat                          string
 	noColor, yes                                         bool
 }
@@ -85,6 +86,8 @@ have switched over, and only then retires the old one.
 	f.StringVar(&a.serverFlag, "server", "", "the `URL` of a running Rota to use instead of this machine (default $ROTA_SERVER)")
 	f.StringVar(&a.tokenFileFlag, "token-file", "", "the `file` with the token for the server (default $ROTA_TOKEN, or the file $ROTA_TOKEN_FILE)")
 	f.StringVar(&a.serverCAFlag, "server-ca", "", "the `file` with the certificate authorities for the server (default $ROTA_SERVER_CA, or the system's)")
+	f.StringVar(&a.clientCertFlag, "client-cert", "", "the `file` with a client certificate for the server, in PEM (default $ROTA_CLIENT_CERT)")
+	f.StringVar(&a.clientKeyFlag, "client-key", "", "the `file` with the certificate's key (default $ROTA_CLIENT_KEY)")
 	f.StringVarP(&a.output, "output", "o", "table", "output format: table or json")
 	f.BoolVar(&a.noColor, "no-color", false, "print without colors (default if NO_COLOR is set, or not on a terminal)")
 	f.BoolVarP(&a.yes, "yes", "y", false, "answer yes to every question")
@@ -103,7 +106,7 @@ have switched over, and only then retires the old one.
 		a.rollbackCommand, a.adoptCommand, a.deliverCommand, a.deactivateCommand, a.deleteCommand,
 		a.pauseCommand, a.resumeCommand, a.freezeCommand, a.thawCommand, a.doneCommand,
 		a.getCommand, a.alertCommand, a.auditCommand, a.keyCommand, a.backupCommand, a.restoreCommand, a.migrateCommand,
-		a.accessCommand, a.healthCommand, a.reloadCommand, a.eventsCommand,
+		a.accessCommand, a.healthCommand, a.reloadCommand, a.eventsCommand, a.execCommand,
 		a.convertCommand, a.simulateCommand, a.demoCommand, a.manCommand, a.versionCommand, exitCodesTopic,
 	} {
 		root.AddCommand(add())

@@ -52,7 +52,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 	root.SetErr(p.Stderr)
 	err = root.ExecuteContext(ctx)
 	code := a.exit(err)
-	if ctx.Err() != nil && code != exitDone && !errors.Is(err, errInterrupted) {
+	if ctx.Err() != nil && code != exitDone && code < exitOfChild && !errors.Is(err, errInterrupted) {
 		told := "in-flight work is recorded, and the next rota run resumes it"
 		if a.serverURL() != "" {
 			told = "the server carries on with in-flight work"

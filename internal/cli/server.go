@@ -3,10 +3,10 @@ package cli
 import (
 	"cmp"
 	"context"
-	"os"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/api"
+	"github.com/rota-dev/rota/internal/agent"
 )
 
 // serverURL is the running Rota to use; "" for this machine.
@@ -15,20 +15,21 @@ func (a *app) serverURL() string { return cmp.Or(a.serverFlag, a.environment["RO
 // client is for that server. That there is a token is seen here, before
 // anything is asked.
 func (a *app) client(ctx context.Context) (*api.Client, error) {
-	o := api.Options{URL: a.serverURL(), Token: a.token(), UserAgent: "rota/" + Version}
-	if o.Token == nil {
+	l := agent.Login{
+		Server: a.serverURL(), Token: a.token(), CAFile: cmp.Or(a.serverCAFlag, a.environment["ROTA_SERVER_CA"]), UserAgent: "rota/" + Version,
+		CertFile: cmp.Or(a.clientCertFlag, a.environment["ROTA_CLIENT_CERT"]), KeyFile: cmp.Or(a.clientKeyFlag, a.environment["ROTA_CLIENT_KEY"]),
+	}
+	switch {
+	case l.CertFile != "" && l.KeyFile == "":
+		return nil, rota.WithRemedies(usage("the client certificate needs its key"), append(rota.Command("--client-key FILE"), rota.Outside("set ROTA_CLIENT_KEY")...))
+	case l.Token == nil && l.CertFile == "":
 		return nil, rota.WithRemedies(usage("the server needs a token"), append(rota.Outside("set ROTA_TOKEN to a key's token"), rota.Command("--token-file FILE")...))
-	}
-	if _, err := o.Token(ctx); err != nil {
-		return nil, refused(err)
-	}
-	if path := cmp.Or(a.serverCAFlag, a.environment["ROTA_SERVER_CA"]); path != "" {
-		var err error
-		if o.CA, err = os.ReadFile(path); err != nil {
+	case l.Token != nil:
+		if _, err := l.Token(ctx); err != nil {
 			return nil, refused(err)
 		}
 	}
-	c, err := api.New(o)
+	c, err := l.Client()
 	return c, refused(err)
 }
 
