@@ -106,7 +106,7 @@ have switched over, and only then retires the old one.
 		a.rollbackCommand, a.adoptCommand, a.deliverCommand, a.deactivateCommand, a.deleteCommand,
 		a.pauseCommand, a.resumeCommand, a.freezeCommand, a.thawCommand, a.doneCommand,
 		a.getCommand, a.alertCommand, a.auditCommand, a.keyCommand, a.backupCommand, a.restoreCommand, a.migrateCommand,
-		a.accessCommand, a.healthCommand, a.reloadCommand, a.eventsCommand, a.execCommand,
+		a.accessCommand, a.healthCommand, a.reloadCommand, a.eventsCommand, a.execCommand, a.agentCommand, a.credentialProcessCommand,
 		a.convertCommand, a.simulateCommand, a.demoCommand, a.manCommand, a.versionCommand, exitCodesTopic,
 	} {
 		root.AddCommand(add())

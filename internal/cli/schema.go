@@ -5,7 +5,8 @@ import (
 )
 
 func (a *app) schemaCommand() *cobra.Command {
-	return &cobra.Command{
+	var ofAgent bool
+	c := &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of rota.yaml, for editors",
 		Long: `Prints the JSON Schema of rota.yaml, which editors use to complete and check it:
@@ -13,7 +14,11 @@ func (a *app) schemaCommand() *cobra.Command {
   rota schema > rota.schema.json`,
 		Args: noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(*cobra.Command, []string) error {
-			schema, err := a.catalog.Schema()
+			make := a.catalog.Schema
+			if ofAgent {
+				make = a.catalog.AgentSchema
+			}
+			schema, err := make()
 			if err != nil {
 				return err
 			}
@@ -21,4 +26,6 @@ func (a *app) schemaCommand() *cobra.Command {
 			return err
 		},
 	}
+	c.Flags().BoolVar(&ofAgent, "agent", false, "print the one of agent.yaml, the file of rota agent")
+	return c
 }

@@ -41,6 +41,9 @@ import (
 //	serve [FLAG...]      starts rota serve, and puts its address into ADDRESS
 //	token FILE NAME      puts the token in the last stdout into a file and a variable
 //	json PATH VALUE      the last stdout is one JSON document, with this value
+//	rotapath NAME        puts the path of the program rota into a variable
+//	sdk FILE PROFILE KEY gets a profile's access key with AWS's SDK, which must be
+//	                     the one in the file KEY
 //	tamper STATEMENT     changes the audit in the data folder behind Rota's back
 //	sql STATEMENT        runs a statement as PostgreSQL's superuser
 //	copysql STATEMENT    the same on a copy of that server
@@ -85,7 +88,7 @@ func params(dir string) testscript.Params {
 		UpdateScripts: os.Getenv("ROTA_UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"clock": clockCommand, "aws": awsCommand, "json": jsonCommand, "exits": exitsCommand, "lease": leaseCommand, "fill": fillCommand,
-			"serve": serveCommand, "token": tokenCommand, "tamper": tamperCommand,
+			"serve": serveCommand, "token": tokenCommand, "tamper": tamperCommand, "rotapath": rotaPathCommand, "sdk": sdkCommand,
 		},
 	}
 }

@@ -14,26 +14,31 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-const schemaFile = "../../docs/rota.schema.json"
+const (
+	schemaFile      = "../../docs/rota.schema.json"
+	agentSchemaFile = "../../docs/agent.schema.json"
+)
 
 //go:generate go test -trimpath -run "TestTheSchemaFileIsUpToDate|TestDocumentsShowWhatProvidersDescribe" -update .
 
 func TestTheSchemaFileIsUpToDate(t *testing.T) {
-	want, err := builtin.Schema()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(schemaFile, want, 0o644); err != nil {
+	for file, schema := range map[string]func() ([]byte, error){schemaFile: builtin.Schema, agentSchemaFile: builtin.AgentSchema} {
+		want, err := schema()
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	got, err := os.ReadFile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is old (try: go generate ./internal/config):\n%s", schemaFile, diff)
+		if *update {
+			if err := os.WriteFile(file, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s is old (try: go generate ./internal/config):\n%s", file, diff)
+		}
 	}
 }
 
