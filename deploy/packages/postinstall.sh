@@ -12,7 +12,7 @@ esac
 
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
-	[ "$upgrade" = no ] || systemctl try-restart rota.service || true
+	[ "$upgrade" = no ] || systemctl try-restart rota.service rota-agent.service || true
 fi
 if [ "$upgrade" = no ]; then
 	cat <<-'EOF'

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -214,5 +215,31 @@ func TestAKeyThatExpiresByItselfSaysSo(t *testing.T) {
 	}
 	if _, err := agent.NewProcessCredentials(client.NewValue("v1", map[string]string{"password": "s3cret"}), now, time.Hour); err == nil {
 		t.Error("a password was taken for a key")
+	}
+}
+
+// boto3 refuses tokens and answers that other SDKs take, and the other way around.
+func TestBoto3GetsKeysFromTheEndpoint(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err == nil {
+		err = exec.CommandContext(t.Context(), python, "-c", "import boto3").Run()
+	}
+	if err != nil {
+		t.Skip("there's no boto3 here")
+	}
+	source := clienttest.NewSource()
+	source.Set(orders, key(1))
+	url, tokenFile := endpoint(t, source)
+	alone(t)
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url+"/orders")
+	t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", tokenFile)
+	out, err := exec.CommandContext(t.Context(), python, "-c", `
+import boto3
+c = boto3.Session().get_credentials()
+f = c.get_frozen_credentials()
+print(f.access_key, f.secret_key, c.method, c.refresh_needed(600))
+`).CombinedOutput()
+	if got := strings.TrimSpace(string(out)); err != nil || got != "AKIAORDERS1 s3cret-1 container-role False" {
+		t.Errorf("%s, %v", got, err)
 	}
 }

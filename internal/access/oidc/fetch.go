@@ -117,7 +117,8 @@ func (f *fetcher) get(ctx context.Context, address string, into any) error {
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Accept", "application/json")
+	// Kubernetes' API server answers 406 to whoever doesn't take keys as such.
+	r.Header.Set("Accept", "application/json, application/jwk-set+json")
 	if f.issuer.TokenFile != "" {
 		token, err := os.ReadFile(f.issuer.TokenFile)
 		if err != nil {
