@@ -230,15 +230,14 @@ func TestBoto3GetsKeysFromTheEndpoint(t *testing.T) {
 	source := clienttest.NewSource()
 	source.Set(orders, key(1))
 	url, tokenFile := endpoint(t, source)
-	alone(t)
-	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url+"/orders")
-	t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", tokenFile)
-	out, err := exec.CommandContext(t.Context(), python, "-c", `
+	c := exec.CommandContext(t.Context(), python, "-c", `
 import boto3
 c = boto3.Session().get_credentials()
 f = c.get_frozen_credentials()
 print(f.access_key, f.secret_key, c.method, c.refresh_needed(600))
-`).CombinedOutput()
+`)
+	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_CONTAINER_CREDENTIALS_FULL_URI=" + url + "/orders", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=" + tokenFile}
+	out, err := c.CombinedOutput()
 	if got := strings.TrimSpace(string(out)); err != nil || got != "AKIAORDERS1 s3cret-1 container-role False" {
 		t.Errorf("%s, %v", got, err)
 	}

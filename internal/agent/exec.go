@@ -77,7 +77,7 @@ func Exec(ctx context.Context, o ExecOptions) (err error) {
 		defer x.secrets.Watch(x.changed)()
 	}
 	if err := x.first(ctx); err != nil {
-		return x.interrupted(err)
+		return x.interrupted(ctx, err)
 	}
 	if len(x.plan.named) > 0 {
 		if x.private, err = NewPrivate(x.lookupEnv); err != nil {
@@ -89,7 +89,7 @@ func Exec(ctx context.Context, o ExecOptions) (err error) {
 			}
 		}()
 	}
-	if err := x.interrupted(nil); err != nil {
+	if err := x.interrupted(ctx, nil); err != nil {
 		return err
 	}
 	return x.run(context.WithoutCancel(ctx))
@@ -124,8 +124,14 @@ func (x *execution) first(ctx context.Context) error {
 	return err
 }
 
+// signalDelay is how long after the context's end its signal may arrive here.
+const signalDelay = 100 * time.Millisecond
+
 // interrupted returns the exit code for a signal that came before the child.
-func (x *execution) interrupted(err error) error {
+func (x *execution) interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil && len(x.Signals) == 0 {
+		time.Sleep(signalDelay)
+	}
 	for {
 		select {
 		case s := <-x.Signals:

@@ -81,7 +81,7 @@ func TestExamplesInTheDocumentsAreGood(t *testing.T) {
 		t.Fatal(err)
 	}
 	documents = append(documents, pages...)
-	example := regexp.MustCompile("(?ms)^```yaml\n((?:connections|defaults|server|access|secrets):\n.*?)^```")
+	example := regexp.MustCompile("(?ms)^```yaml\n((?:# \\S*agent\\.yaml\nserver: |(?:connections|defaults|server|access|secrets):\n).*?)^```")
 	found := 0
 	for _, path := range append(documents, "../../README.md") {
 		text, err := os.ReadFile(path)
@@ -91,6 +91,12 @@ func TestExamplesInTheDocumentsAreGood(t *testing.T) {
 		for _, e := range example.FindAllStringSubmatch(string(text), -1) {
 			found++
 			content := e[1]
+			if regexp.MustCompile(`(?m)^login:`).MatchString(content) { // an agent.yaml
+				if _, err := builtin.ParseAgent(path, []byte(content)); err != nil {
+					t.Errorf("%v\n%s", err, content)
+				}
+				continue
+			}
 			if !regexp.MustCompile(`(?m)^secrets:`).MatchString(content) {
 				content += "secrets: []\n"
 			}
