@@ -56,7 +56,8 @@ const (
 	RemedyDelete     RemedyAction = "delete"     // the previous credential
 	RemedyResume     RemedyAction = "resume"
 	RemedyThaw       RemedyAction = "thaw"
-	RemedyDone       RemedyAction = "done" // record that a person rotated it
+	RemedyForget     RemedyAction = "forget" // the instances that reported an older version
+	RemedyDone       RemedyAction = "done"   // record that a person rotated it
 	RemedyRun        RemedyAction = "run"  // have Rota check again now
 	RemedyWait       RemedyAction = "wait" // it ends by itself with time
 

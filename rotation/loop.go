@@ -21,7 +21,7 @@ const forever = time.Duration(math.MaxInt64)
 // loop that does: the daemon, a driver and an event differ in the chain they
 // plan by, and in whether they can wait.
 func (t *turn) act(ctx context.Context) error {
-	t.proves, t.tells, t.asksHolders = true, true, true
+	t.proves, t.tells, t.asksHolders, t.asksInstances = true, true, true, true
 	var rejected error // why a new credential was given up in this turn
 	for range maxSteps {
 		if err := ctx.Err(); err != nil {
@@ -98,7 +98,7 @@ func (t *turn) decide(ctx context.Context) (Decision, error) {
 // planKnowing plans, and asks what the planner needs to know for that.
 func (t *turn) planKnowing(ctx context.Context) (Decision, error) {
 	d := t.plan()
-	for range 4 { // there are as many questions, and each is asked once
+	for range 6 { // there are as many questions, and each is asked once
 		about := Decision{}
 		var err error
 		switch {
@@ -108,6 +108,8 @@ func (t *turn) planKnowing(ctx context.Context) (Decision, error) {
 			err = t.askInForce(ctx)
 		case d.FindHolders:
 			t.findHolders(ctx)
+		case d.CountInstances:
+			err = t.countInstances(ctx)
 		case d.Prove:
 			about, t.result.Last = Decision{Step: d.Next, Version: d.Version, Credential: d.Credential}, d
 			err = t.askReady(ctx)

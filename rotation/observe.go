@@ -36,6 +36,9 @@ type observation struct {
 	// holdersKnown.
 	holdings     []Holding
 	holdersKnown bool
+	// instances are who holds which version, if instancesKnown.
+	instances      Instances
+	instancesKnown bool
 }
 
 // find is the version that carries the label.
@@ -82,6 +85,7 @@ func (o *observation) noteIssued(credentialID string, change func(*rota.Issued))
 func (o *observation) invalidateList() {
 	o.listed, o.issued = false, nil
 	o.holdings, o.holdersKnown = nil, false
+	o.instances, o.instancesKnown = Instances{}, false
 }
 
 // observe looks at the store, and brings what is remembered in line with it.

@@ -27,6 +27,9 @@ const (
 	OpCheck          = "check"
 	OpRun            = "run"
 	OpAlert          = "alert"
+	OpHolders        = "holders"        // who holds which version
+	OpReport         = "report holder"  // an instance says what it holds
+	OpForget         = "forget holders" // a person knows that they're gone
 
 	// On Rota's own store.
 	OpAudit           = "audit" // read the audit

@@ -61,7 +61,7 @@ var Scheduled = Chain{
 		ruleRotate,
 	},
 	idle:   idleOverTime,
-	guards: []guard{guardHalts, guardRivals, guardFailure, guardRequest, guardHolders, guardLocked, guardReady, guardDrift, guardRenew},
+	guards: []guard{guardHalts, guardRivals, guardFailure, guardRequest, guardHolders, guardInstances, guardLocked, guardReady, guardDrift, guardRenew},
 }
 
 // Lifecycle is the chain for an event that asks for one action and keeps no state
@@ -76,7 +76,7 @@ var (
 	// DriverCreate makes room at the issuer, then makes the announced version.
 	DriverCreate = Chain{Name: "driver: create", idle: idleNow, rules: []Rule{
 		ruleDriverDone, ruleTakeOver, ruleOrphans, ruleConsistent, ruleRoom, ruleDriver,
-	}, guards: []guard{guardHolders, guardLocked, guardReady}}
+	}, guards: []guard{guardHolders, guardInstances, guardLocked, guardReady}}
 	// DriverSet makes the announced version valid.
 	DriverSet = Chain{Name: "driver: set", idle: idleNow, rules: []Rule{ruleDriverDone, ruleDriver}, guards: []guard{guardLocked, guardReady}}
 	// DriverTest logs in with the announced version, or rehearses with the
@@ -158,7 +158,7 @@ func (c Chain) foresee(v *view, wait Decision) Decision {
 	v.Halts = Halts{} // status shows those themselves
 	v.Progress.Failure = nil
 	v.Proves, v.Unverified = false, nil // targets and logins may be fine by then
-	v.AsksHolders = false
+	v.AsksHolders, v.AsksInstances = false, false
 	v.keptAlive = true
 	d := c.plan(v)
 	if len(d.Remedies) == 0 || d.Hold == HoldRetrying {

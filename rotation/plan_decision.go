@@ -43,6 +43,9 @@ type Decision struct {
 	// FindHolders asks who still holds the previous credential. That's needed to
 	// decide.
 	FindHolders bool `json:"-"`
+	// CountInstances asks what instances report that they hold. That's needed to
+	// decide.
+	CountInstances bool `json:"-"`
 }
 
 // HoldKind is why something that is due is blocked.

@@ -36,6 +36,7 @@ func Project(st State, p Policy, from, until time.Time) iter.Seq[Planned] {
 // project returns how many times it planned.
 func project(st State, p Policy, from, until time.Time, yield func(Planned) bool) (turns int) {
 	st.Proven, st.Told, st.HoldersKnown = true, true, true // as far as it has been asked
+	st.AsksInstances = st.InstancesKnown
 	st.Driver = nil
 	if st.Force == rota.StepNone {
 		st.Requested = rota.StepNone // it's done
@@ -114,7 +115,7 @@ func lift(st State) State {
 	for i := range st.Issued {
 		st.Issued[i].Use = rota.Use{Evidence: rota.EvidenceRecorded}
 	}
-	st.Progress.Failure, st.Holdings, st.Unverified = nil, nil, nil
+	st.Progress.Failure, st.Holdings, st.Unverified, st.AsksInstances = nil, nil, nil, false
 	return st
 }
 
@@ -122,6 +123,7 @@ func lift(st State) State {
 // now is over.
 func meanwhile(st State, now time.Time) State {
 	st.IdleLooks++
+	st.AsksInstances = false // they've switched over
 	if u := st.Unverified; u != nil && !u.Stops {
 		st.Unverified = nil
 	}

@@ -32,6 +32,9 @@ func ruleServe(v *view) (Decision, bool) {
 	if missing := missing(v.Reloaders, vp.Reloaded); len(missing) > 0 {
 		return v.do(rota.StepReload, v.current, since, "make %s pick it up", some(missing, "reloader"))
 	}
+	if d, waits := v.switching(); waits {
+		return d, true
+	}
 	if vp.ServedAt.IsZero() || !v.current.Has(rota.LabelServed) {
 		return v.do(lastServing(len(v.Targets), len(v.Reloaders)), v.current, since, "mark the current credential as served")
 	}

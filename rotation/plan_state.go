@@ -58,6 +58,11 @@ type State struct {
 	AsksHolders, HoldersKnown bool
 	Holdings                  []Holding
 
+	// AsksInstances means that whoever plans can ask what instances report that they
+	// hold, InstancesKnown that this was asked. Instances is the answer.
+	AsksInstances, InstancesKnown bool
+	Instances                     Instances
+
 	// Outdated is when the store was restored from a backup, if its current
 	// credential has been replaced since the backup; zero otherwise.
 	Outdated time.Time

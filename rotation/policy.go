@@ -1,9 +1,11 @@
 package rotation
 
 import (
+	"cmp"
 	"errors"
-	"github.com/rota-dev/rota"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // RetireStyle says when the previous credential is retired.
@@ -44,6 +46,9 @@ type Policy struct {
 	// [RetireAfterGrace], to DeactivatePreviousAfter if that's shorter, but no
 	// less than a day, because issuers' reports lag by hours.
 	UnusedFor time.Duration
+	// RetireWhen, if set, retires the previous credential only when no instance
+	// holds it.
+	RetireWhen *RetireWhen
 	// Window, if set, is when rotations can begin and previous credentials can
 	// be deactivated. In-flight work is finished even outside it.
 	Window *Window
@@ -131,6 +136,14 @@ func (p Policy) Validate(t rota.Traits) error {
 	}
 	if p.Retire != RetireAfterGrace && p.Retire != RetireBeforeCreate && p.Retire != "" {
 		refuse("retire_previous", "after_grace, before_create", "retire_previous is %q", p.Retire)
+	}
+	if p.RetireWhen != nil {
+		switch {
+		case p.RetireWhen.Within < LeastWithin:
+			refuse("retire_when", "within: "+rota.FormatDuration(LeastWithin)+" or more", "retire_when.within (%s) is shorter than a server may need to restart", rota.FormatDuration(p.RetireWhen.Within))
+		case t.Lifetime > 0 || !t.Overlap():
+			refuse("retire_when", "remove it", "retire_when says when to retire the previous %s, and there's none to retire: it ends by itself", cmp.Or(t.Kind, "credential"))
+		}
 	}
 	if p.RotateEvery > 0 && p.RotateAt != nil {
 		refuse("rotate_at", "one of them", "rotate_at and rotate_every both say when to rotate")

@@ -197,8 +197,14 @@ func (r *Rotator) Observe(ctx context.Context, s *Secret) (State, Decision, erro
 	if err != nil {
 		return State{}, Decision{}, err
 	}
-	t.proves = true
+	t.proves, t.asksInstances = true, true
 	d := t.plan()
+	if d.CountInstances {
+		if err := t.countInstances(ctx); err != nil {
+			return State{}, Decision{}, t.named(err)
+		}
+		d = t.plan()
+	}
 	if d.Prove {
 		if err := t.askReady(ctx); err != nil {
 			t.seen.ready = readiness{asked: true, unready: []Unready{{Reason: rota.OneLine(t.ledger.clean(err).Error()), Remedies: rota.RemediesOf(err)}}}

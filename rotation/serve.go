@@ -93,6 +93,9 @@ func (t *turn) reload(ctx context.Context, d Decision) error {
 		}
 		t.ledger.update(d.Version, func(vp *VersionProgress) { vp.Reloaded = noted(vp.Reloaded, name, t.Now()) })
 	}
+	if !onlyLabel && t.s.Policy.RetireWhen != nil {
+		return nil // instances are asked first
+	}
 	err = t.markServed(ctx, d.Version)
 	if onlyLabel {
 		t.ledger.noteOutcome(d, "", err)

@@ -35,6 +35,8 @@ type turn struct {
 	tells     bool  // it asks whether the current credential is in force
 	// asksHolders says that it asks who still holds the previous credential.
 	asksHolders bool
+	// asksInstances says that it asks what instances hold.
+	asksInstances bool
 }
 
 func (r *Rotator) newTurn(s *Secret, asked request) *turn {
@@ -99,6 +101,7 @@ func (t *turn) state() State {
 		Proves: t.proves, Proven: t.seen.ready.asked, Unready: t.seen.ready.unready,
 		Tells: t.tells, Told: told, Drifted: drifted, Unverified: unverified,
 		AsksHolders: t.asksHolders && len(t.s.reporters()) > 0, HoldersKnown: t.seen.holdersKnown, Holdings: t.seen.holdings,
+		AsksInstances: t.asksInstances, InstancesKnown: t.seen.instancesKnown, Instances: t.seen.instances,
 		Progress: t.ledger.progress, Halts: t.ledger.constraints.halts, Peers: t.ledger.constraints.peers, Rivals: t.seen.rivals,
 		Force: t.asked.force, Requested: t.asked.step, By: t.askedBy(), Chain: t.asked.chain, Driver: t.asked.driver,
 	}

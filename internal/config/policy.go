@@ -37,6 +37,9 @@ func (p Policy) merge(over *Policy) Policy {
 	if over.MaxAttempts.IsSet() {
 		p.MaxAttempts = over.MaxAttempts
 	}
+	if over.RetireWhen != nil {
+		p.RetireWhen = over.RetireWhen
+	}
 	if over.Window != nil {
 		p.Window = over.Window
 	}
@@ -75,6 +78,13 @@ func (v *validator) policy(s *Secret, traits rota.Traits) {
 		DriftCheck:  rotation.DriftCheck(merged.DriftCheck.Text),
 		Jitter:      merged.jitter(),
 		WarnBefore:  merged.WarnBefore.Length,
+	}
+	// A default is for the secrets with a previous credential to retire.
+	if w := merged.RetireWhen; w != nil && (traits.Overlap() || s.Policy != nil && s.Policy.RetireWhen != nil) {
+		p.RetireWhen = &rotation.RetireWhen{Within: rotation.DefaultWithin}
+		if w.Within.IsSet() {
+			p.RetireWhen.Within = w.Within.Length
+		}
 	}
 	if !v.schedules(s, merged, &p) {
 		return
@@ -124,7 +134,7 @@ func (p Policy) forTraits(t rota.Traits) Policy {
 	if t.Lifetime == 0 {
 		return p
 	}
-	return Policy{At: p.At, MaxAttempts: p.MaxAttempts}
+	return Policy{At: p.At, MaxAttempts: p.MaxAttempts} // retire_when as well: nothing of theirs is retired
 }
 
 // graces returns the file's grace periods. By default, deactivation comes a
@@ -161,6 +171,9 @@ func (p Policy) position(err error, s *Secret) Pos {
 		"late_after":                p.LateAfter.At,
 		"jitter":                    p.Jitter.At,
 		"warn_before":               p.WarnBefore.At,
+	}
+	if p.RetireWhen != nil {
+		places["retire_when"] = p.RetireWhen.At
 	}
 	if p.Window != nil {
 		places["window"] = p.Window.At

@@ -43,6 +43,7 @@ type Policy struct {
 	DeactivatePreviousAfter Duration    `json:"deactivate_previous_after,omitzero" jsonschema:"How long after the new credential is in use to deactivate the previous one, such as 10d. Defaults to half of delete_previous_after if that's set, otherwise to a ninth of rotate_every, at most 10d."`
 	DeletePreviousAfter     Duration    `json:"delete_previous_after,omitzero" jsonschema:"How long after the new credential is in use to delete the previous one, such as 20d. Defaults to twice deactivate_previous_after."`
 	UnusedFor               Duration    `json:"unused_for,omitzero" jsonschema:"How long the previous credential must have been unused before it's deactivated. Defaults to 7d, or to deactivate_previous_after if that's shorter, but at least 1d."`
+	RetireWhen              *RetireWhen `json:"retire_when,omitzero" jsonschema:"What has to be known before the previous credential is retired."`
 	Window                  *Window     `json:"window,omitzero" jsonschema:"When rotations may start."`
 	Blackouts               []*Blackout `json:"blackouts,omitzero" jsonschema:"Periods in which nothing starts that can wait."`
 	ApartFrom               []*Apart    `json:"apart_from,omitzero" jsonschema:"Secrets that must not be rotated at about the same time."`
@@ -51,6 +52,13 @@ type Policy struct {
 	TestWithin              Duration    `json:"test_within,omitzero" jsonschema:"How long a new password has to pass its test if setting it invalidates the old one. After that, the old one is put back. Defaults to 30s."`
 	DriftCheck              Plain       `json:"drift_check,omitzero" enum:"login,passive" jsonschema:"How to see whether the current credential is still in force: login logs in with it where the issuer can't tell otherwise, at least once a day; passive never does. Defaults to login."`
 	LateAfter               Duration    `json:"late_after,omitzero" jsonschema:"How long something may be overdue before it counts as late. Defaults to 24h."`
+}
+
+// RetireWhen says what has to be known before the previous credential is retired.
+type RetireWhen struct {
+	At      Pos      `json:"-"`
+	Holders Plain    `json:"holders" enum:"all" jsonschema:"Whose reports count: all means that no instance reports holding the previous version."`
+	Within  Duration `json:"within,omitzero" jsonschema:"How long an instance that no longer reports counts as holding what it held, such as 10m. Defaults to 10m; 1m at least."`
 }
 
 // Window is a recurring span of time.

@@ -76,19 +76,29 @@ func (h *Handler) begin(ctx context.Context, id, event string) (*invocation, err
 	}
 	inv.closers = append(inv.closers, func() { _ = inv.wired.Close() })
 	inv.wired.Secrets = slices.DeleteFunc(inv.wired.Secrets, func(s *rotation.Secret) bool {
-		if len(s.Policy.ApartFrom) == 0 {
+		err := needsDatabase(s.Policy)
+		if err == nil {
 			return false
 		}
 		delete(inv.wired.ByName, s.Name)
-		inv.wired.Broken[s.Name] = &rotation.SecretError{
-			Secret: s.Name, Err: rota.WithRemedies(errors.New("apart_from needs a database in which rotations see each other"), rota.Outside("run it with the daemon, or use blackouts instead")),
-		}
+		inv.wired.Broken[s.Name] = &rotation.SecretError{Secret: s.Name, Err: err}
 		return true
 	})
 	for _, s := range inv.wired.Secrets {
 		inv.register(s, "")
 	}
 	return inv, nil
+}
+
+// needsDatabase refuses what a policy asks for that takes a database of Rota's own.
+func needsDatabase(p rotation.Policy) error {
+	switch {
+	case len(p.ApartFrom) > 0:
+		return rota.WithRemedies(errors.New("apart_from needs a database in which rotations see each other"), rota.Outside("run it with the daemon, or use blackouts instead"))
+	case p.RetireWhen != nil:
+		return rota.WithRemedies(errors.New("retire_when needs a server to which instances report what they hold"), rota.Outside("run it with the daemon, or use a longer deactivate_previous_after instead"))
+	}
+	return nil
 }
 
 func (inv *invocation) end() {

@@ -125,6 +125,8 @@ func command(r rota.Remedy) string {
 		named = named || r.Secret == ""
 	case rota.RemedyAdoptGiven:
 		words = []string{"rota", "adopt", r.Secret, "--from", "-"}
+	case rota.RemedyForget:
+		words = []string{"rota", "holders", r.Secret, "--forget"}
 	case rota.RemedyAdopt, rota.RemedyRotate, rota.RemedyRollBack, rota.RemedyDeliver, rota.RemedyDeactivate,
 		rota.RemedyDelete, rota.RemedyResume, rota.RemedyDone:
 	default:

@@ -64,10 +64,11 @@ type DB struct{ *core }
 // core is what the facets of one store share.
 type core struct {
 	*database
-	actor  string
-	writer *writer
-	keys   *keys
-	reads  statements
+	actor   string
+	writer  *writer
+	keys    *keys
+	reads   statements
+	holders holderCounts
 
 	// rotating serializes rotations of the master key. If two of them shared a
 	// commit, one could drop the old key before the other's work is on disk.

@@ -94,10 +94,11 @@ func (c *timeSource) observe(now time.Time) { c.offset.Store(int64(time.Until(no
 
 // Locks that don't belong to a secret. A secret's lock is secretLock's.
 const (
-	keysLock   = "keys"   // the master key, and creating data keys
-	accessLock = "access" // principals and access keys
-	enrollLock = "enrol"  // what is configured, and by which replica
-	haltLock   = "halt"
+	keysLock    = "keys"   // the master key, and creating data keys
+	accessLock  = "access" // principals and access keys
+	enrollLock  = "enrol"  // what is configured, and by which replica
+	haltLock    = "halt"
+	holdersLock = "holders" // what instances report
 )
 
 // secretLock is the lock for reading and writing a secret.

@@ -141,6 +141,10 @@ func markRestored(actor string) func(*tx) error {
 		if _, err := t.exec(sqlPutRestored, micros(t.now)); err != nil {
 			return err
 		}
+		// What instances reported since then is unknown: they have to be waited for.
+		if _, err := t.exec(sqlStopListen); err != nil {
+			return err
+		}
 		return t.append([]rotation.Entry{{At: t.now, Actor: actor, Secret: allSecrets, Step: rotation.OpRestore, Outcome: rotation.OutcomeSucceeded}})
 	}
 }
