@@ -210,7 +210,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if content != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if method != http.MethodGet {
+	if method != http.MethodGet && path != reportPath {
 		// With it, net/http may send the request again on another connection:
 		// the server carries it out once.
 		req.Header.Set("Idempotency-Key", rand.Text())

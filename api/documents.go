@@ -167,6 +167,10 @@ type StatusSecretDoc struct {
 	BegunAt          time.Time         `json:"begun_at,omitzero"` // since when a turn is under way, or since when one never finished
 	Worker           string            `json:"worker,omitempty"`  // who is at it now
 	Paused           string            `json:"paused,omitempty"`  // by whom, since when and why
+	// Instances is how often instances reported to hold a version of it, and Older
+	// how often one that isn't the current version.
+	Instances int `json:"instances,omitempty"`
+	Older     int `json:"older,omitempty"`
 }
 
 // SecretState is how a secret stands.

@@ -147,7 +147,7 @@ func (c *Client) Current(ctx context.Context, name string) (CurrentDoc, error) {
 
 // Get reads a value. The audit records who asked before the answer is sent.
 func (c *Client) Get(ctx context.Context, r GetRequest) (GetDoc, error) {
-	q := query{}.text("field", r.Field).text("version", r.Version)
+	q := query{}.text("field", r.Field).text("version", r.Version).text("instance", r.Instance)
 	if r.Label != rota.LabelCurrent {
 		q = q.text("label", string(r.Label))
 	}

@@ -87,6 +87,9 @@ type GetRequest struct {
 	Field   string     `json:"field,omitempty"`
 	Label   rota.Label `json:"label,omitempty"`
 	Version string     `json:"version,omitempty"`
+	// Instance is the instance of an application that reads it, as in
+	// [ReportRequest]: it holds the version from then on. "" for a person.
+	Instance string `json:"instance,omitempty"`
 }
 
 // HistoryRequest selects entries of the audit.

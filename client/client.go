@@ -31,6 +31,11 @@ type Options struct {
 	// Concurrency bounds how many requests to the source are made at once in the
 	// background. Defaults to 8.
 	Concurrency int
+	// Instance is the name under which a source that takes reports (a [Reporter], such
+	// as Rota's server) shows what this program holds. It must be unique among those
+	// with the same login. Defaults to the host's name, which in Kubernetes is the
+	// pod's, and a random part.
+	Instance string
 	// Logger hears of new versions, and of a source that is away. Defaults to
 	// [slog.Default].
 	Logger *slog.Logger
@@ -42,6 +47,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.FirstWait, 30*time.Second)
 	setDefault(&o.CallTimeout, 10*time.Second)
 	setDefault(&o.Concurrency, 8)
+	if o.Instance == "" {
+		o.Instance = instanceName()
+	}
 	setDefault(&o.Logger, slog.Default())
 	return o
 }
@@ -61,6 +69,9 @@ type Client struct {
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 	schedule *schedule
+	report   chan struct{} // what's held has changed
+
+	read atomic.Bool // something was read from the source
 
 	mu      sync.Mutex
 	secrets map[string]*Secret
@@ -72,24 +83,32 @@ func Open(o Options) (*Client, error) {
 	if o.Source == nil {
 		return nil, errors.New("client: Options has no Source")
 	}
-	c := &Client{o: o.withDefaults(), secrets: map[string]*Secret{}, schedule: newSchedule()}
+	c := &Client{o: o.withDefaults(), secrets: map[string]*Secret{}, schedule: newSchedule(), report: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.running.Go(c.refreshDue)
 	if p, ok := o.Source.(Pusher); ok {
 		c.running.Go(func() { c.follow(p) })
+	}
+	if r, ok := o.Source.(Reporter); ok {
+		c.running.Go(func() { c.reports(r) })
 	}
 	return c, nil
 }
 
 // Close ends refreshing, and waits for the requests under way and for functions that
 // [Secret.Watch] is calling, so don't call it from one of those. The secrets keep the
-// values that they have.
+// values that they have. A source that takes reports is told that the program holds
+// nothing any more.
 func (c *Client) Close() {
 	c.mu.Lock()
+	again := c.closed
 	c.closed = true
 	c.mu.Unlock()
 	c.cancel()
 	c.running.Wait()
+	if r, ok := c.o.Source.(Reporter); ok && !again && c.read.Load() {
+		c.endReports(r)
+	}
 }
 
 // Secret returns the handle of a secret. It's always the same one for a name.

@@ -56,6 +56,7 @@ func (s *Secret) Other(ctx context.Context, refused Value) Value {
 		return now
 	}
 	if previous := s.previous(ctx); !previous.is(refused) {
+		s.holdBriefly(previous)
 		return previous
 	}
 	return Value{}
@@ -107,7 +108,7 @@ func (s *Secret) previous(ctx context.Context) Value {
 func (s *Secret) askPrevious(f *flight, version string) {
 	ctx, cancel := context.WithTimeout(s.client.ctx, s.client.o.CallTimeout)
 	defer cancel()
-	v, err := s.client.o.Source.Fetch(ctx, Request{Secret: s.name, Previous: true})
+	v, err := s.client.o.Source.Fetch(ctx, Request{Secret: s.name, Previous: true, Instance: s.client.o.Instance})
 	s.mu.Lock()
 	if s.status.Version == version && s.other.asking == f {
 		if err == nil {

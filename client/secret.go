@@ -24,6 +24,9 @@ type Secret struct {
 	pause    *backoff.ExponentialBackOff // before the next attempt; nil while the source answers
 	other    other
 	watchers map[*watcher]bool
+	held     map[string]int // versions in use, by how many
+	// unreported means that the source takes no reports about it.
+	unreported bool
 }
 
 // Status says how fresh a secret is.
@@ -160,7 +163,7 @@ func (s *Secret) fetch() (Value, error) {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, timeout)
 	defer cancel()
-	v, err := c.o.Source.Fetch(ctx, Request{Secret: s.name, Have: have.Version()})
+	v, err := c.o.Source.Fetch(ctx, Request{Secret: s.name, Have: have.Version(), Instance: c.o.Instance})
 	switch {
 	case err == nil && v.IsZero():
 		return Value{}, errors.New("the source returned neither a value nor an error")
@@ -180,6 +183,8 @@ func (s *Secret) restore(cached Value) {
 	defer s.mu.Unlock()
 	s.status.Version, s.status.Since = cached.Version(), time.Now()
 	s.current.Store(cached.content)
+	s.client.read.Store(true)
+	s.client.reportSoon()
 }
 
 // note takes the source's answer, and returns how long to wait until the next
@@ -208,11 +213,18 @@ func (s *Secret) note(v Value, err error) (wait time.Duration, isNew bool) {
 	}
 	s.status.Err, s.status.Failures, s.status.ConfirmedAt = nil, 0, now
 	s.status.Succeeded++
+	s.unreported = false
 	if had := (Value{s.current.Load()}); !had.is(v) {
 		isNew = true
 		s.status.Version, s.status.Since = v.Version(), now
 		s.other = other{previous: had}
+		if !had.IsZero() {
+			s.hold(had.Version())
+			time.AfterFunc(handedOut, s.releasing(had.Version()))
+		}
 		s.current.Store(v.content)
+		s.client.read.Store(true)
+		s.client.reportSoon()
 		if !had.IsZero() {
 			o.Logger.Info("the secret has a new version", "secret", s.name, "version", v.Version())
 			for w := range s.watchers {

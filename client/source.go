@@ -39,6 +39,9 @@ type Request struct {
 	// Previous asks for the version before the current one, instead of the
 	// current one.
 	Previous bool
+	// Instance is the name of the program that reads, as in [Report]: from then on it
+	// holds the version.
+	Instance string
 }
 
 // Pusher is a Source that can tell when secrets change.
@@ -101,6 +104,34 @@ func (c *chain) Fetch(ctx context.Context, r Request) (Value, error) {
 		failures = append(failures, err)
 	}
 	return Value{}, chainError(failures)
+}
+
+// Report tells all sources that take reports.
+func (c *chain) Report(ctx context.Context, r Report) (Reported, error) {
+	var all Reported
+	var failures []error
+	took := false
+	for _, source := range c.sources {
+		to, ok := source.(Reporter)
+		if !ok {
+			continue
+		}
+		answer, err := to.Report(ctx, r)
+		switch {
+		case errors.Is(err, errors.ErrUnsupported):
+			continue
+		case err != nil:
+			failures = append(failures, err)
+		case !took || answer.Next < all.Next:
+			all.Next = answer.Next
+		}
+		took = true
+	}
+	if !took {
+		return Reported{}, errors.ErrUnsupported
+	}
+	// What one source refuses may be another's.
+	return all, errors.Join(failures...)
 }
 
 // chainError is no [ErrNotFound] if any source might yet have the secret.

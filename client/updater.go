@@ -37,8 +37,9 @@ type Updater[T any] struct {
 }
 
 type built[T any] struct {
-	from  Value
-	value T
+	from    Value
+	value   T
+	release func() // of the version
 }
 
 // NewUpdater builds the first T and keeps it up to date until Close.
@@ -85,6 +86,7 @@ func (u *Updater[T]) Close() {
 		u.turn.Unlock()
 		u.closing.Wait()
 		u.o.Close(last.value)
+		last.release()
 	})
 }
 
@@ -114,12 +116,17 @@ func (u *Updater[T]) update() {
 func (u *Updater[T]) build(ctx context.Context, v Value) (*built[T], error) {
 	ctx, cancel := context.WithTimeout(ctx, u.o.BuildTimeout)
 	defer cancel()
+	release := u.secret.Hold(v)
 	value, err := u.o.Build(ctx, v)
-	return &built[T]{from: v, value: value}, err
+	if err != nil {
+		release()
+	}
+	return &built[T]{from: v, value: value, release: release}, err
 }
 
 // retire closes an old one after the grace period.
 func (u *Updater[T]) retire(old *built[T]) {
 	_ = sleep(u.end, u.o.Grace) // or at the end
 	u.o.Close(old.value)
+	old.release()
 }

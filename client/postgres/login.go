@@ -29,6 +29,7 @@ func (l *login) choose(ctx context.Context, c *pgx.ConnConfig) error {
 	if err := l.set(&c.Config, v); err != nil {
 		return err
 	}
+	l.proven.Use(v)
 	watch := &connectTracer{refused: func() { l.proven.Refused(v) }}
 	if c.Tracer == nil {
 		c.Tracer = watch

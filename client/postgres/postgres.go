@@ -87,8 +87,13 @@ func NewPool(ctx context.Context, config *pgxpool.Config, s *client.Secret, o Op
 		return nil, err
 	}
 	// The wait isn't in the function itself, which the end of the client waits for.
-	stop := s.Watch(func(client.Value) { time.AfterFunc(l.o.Grace, pool.Reset) })
-	return &Pool{Pool: pool, stop: stop}, nil
+	stop := s.Watch(func(v client.Value) {
+		time.AfterFunc(l.o.Grace, func() {
+			pool.Reset()
+			l.proven.Release(v.Version())
+		})
+	})
+	return &Pool{Pool: pool, stop: func() { stop(); l.proven.Release("") }}, nil
 }
 
 // Close closes all connections, as pgxpool's does.

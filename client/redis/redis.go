@@ -84,6 +84,7 @@ func NewClient(options *redis.Options, s *client.Secret, o Options) *redis.Clien
 		if err != nil {
 			return "", "", &refusedTrial{err}
 		}
+		time.AfterFunc(o.Grace, s.Hold(v)) // a connection lives no longer
 		return o.login(s, v, username)
 	}
 	if config.ConnMaxLifetime <= 0 || config.ConnMaxLifetime > o.Grace {

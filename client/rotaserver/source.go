@@ -13,6 +13,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/api"
@@ -21,6 +24,8 @@ import (
 )
 
 // New returns a source that asks the server.
+//
+// It's a [client.Reporter], too: the server knows which versions the program holds.
 func New(server *api.Client) client.Pusher { return &source{server} }
 
 type source struct{ server *api.Client }
@@ -42,11 +47,48 @@ func (s *source) Fetch(ctx context.Context, r client.Request) (client.Value, err
 	if r.Previous {
 		label = rota.LabelPrevious
 	}
-	doc, err := s.server.Get(ctx, api.GetRequest{Secret: r.Secret, Label: label})
+	ask := api.GetRequest{Secret: r.Secret, Label: label, Instance: r.Instance}
+	doc, err := s.server.Get(ctx, ask)
+	if errors.Is(err, api.ErrUsage) && ask.Instance != "" {
+		ask.Instance = "" // a server from before there were reports
+		doc, err = s.server.Get(ctx, ask)
+	}
 	if err != nil {
 		return client.Value{}, translate(err)
 	}
 	return client.NewValue(doc.Version, doc.Fields), nil
+}
+
+// mostReported is how many secrets the server takes in one request.
+const mostReported = 1000
+
+// Report tells the server which versions the program holds.
+func (s *source) Report(ctx context.Context, r client.Report) (client.Reported, error) {
+	all := client.Reported{Refused: map[string]string{}}
+	if r.Ended {
+		_, err := s.server.Report(ctx, api.ReportRequest{Instance: r.Instance, Ended: true})
+		return all, err
+	}
+	for names := range slices.Chunk(slices.Sorted(maps.Keys(r.Holding)), mostReported) {
+		request := api.ReportRequest{Instance: r.Instance}
+		for _, name := range names {
+			request.Holding = append(request.Holding, api.HeldVersions{Secret: name, Versions: r.Holding[name]})
+		}
+		doc, err := s.server.Report(ctx, request)
+		if err != nil {
+			return all, err
+		}
+		if next := time.Duration(doc.NextSeconds) * time.Second; all.Next == 0 || next < all.Next {
+			all.Next = next
+		}
+		for _, refused := range doc.Refused {
+			all.Refused[refused.Secret] = string(refused.Reason)
+			if refused.Reason != api.RefusedFull {
+				all.Denied = append(all.Denied, refused.Secret)
+			}
+		}
+	}
+	return all, nil
 }
 
 // translate says what an error means for package client. A caller that isn't

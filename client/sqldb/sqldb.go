@@ -64,17 +64,24 @@ func (c *connector) Connect(ctx context.Context) (conn driver.Conn, err error) {
 	case c.o.Refused == nil:
 		return nil, errors.New("sqldb: Options has no Refused")
 	}
+	var with client.Value
 	err = c.secret.Try(ctx, func(ctx context.Context, v client.Value) error {
-		with, err := c.o.Connect(v)
-		if err == nil {
-			conn, err = with.Connect(ctx)
-		}
-		return err
+		with = v
+		return c.login(ctx, v, &conn)
 	}, c.o.Refused)
 	if err != nil {
 		return nil, err
 	}
+	time.AfterFunc(c.o.Grace, c.secret.Hold(with)) // a connection lives no longer
 	return conn, nil
+}
+
+func (c *connector) login(ctx context.Context, v client.Value, conn *driver.Conn) error {
+	with, err := c.o.Connect(v)
+	if err == nil {
+		*conn, err = with.Connect(ctx)
+	}
+	return err
 }
 
 // Driver implements [driver.Connector].

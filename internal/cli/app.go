@@ -102,7 +102,7 @@ have switched over, and only then retires the old one.
 	root.CompletionOptions.DisableDescriptions = false
 	for _, add := range []func() *cobra.Command{
 		a.initCommand, a.validateCommand, a.schemaCommand, a.providersCommand, a.providerCommand, a.checkCommand, a.policyCommand, a.discoverCommand, a.planCommand,
-		a.rotateCommand, a.runCommand, a.serveCommand, a.controllerCommand, a.statusCommand, a.historyCommand, a.versionsCommand,
+		a.rotateCommand, a.runCommand, a.serveCommand, a.controllerCommand, a.statusCommand, a.historyCommand, a.versionsCommand, a.holdersCommand,
 		a.rollbackCommand, a.adoptCommand, a.deliverCommand, a.deactivateCommand, a.deleteCommand,
 		a.pauseCommand, a.resumeCommand, a.freezeCommand, a.thawCommand, a.doneCommand,
 		a.getCommand, a.alertCommand, a.auditCommand, a.keyCommand, a.backupCommand, a.restoreCommand, a.migrateCommand,

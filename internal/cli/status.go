@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -79,6 +80,9 @@ func (a *app) printStatus(doc api.StatusDoc) {
 		if s.Worker != "" {
 			s.Reason = s.Worker + " is working on it now; " + s.Reason
 		}
+		if s.Instances > 0 {
+			s.Reason += heldBy(s.Instances, s.Older)
+		}
 		row := cells(s.Secret, string(s.State), s.Credential, age, previous, string(s.Next), when(s.NextAt, doc.At), s.Reason)
 		row[1].color = stateColors[s.State]
 		rows = append(rows, row)
@@ -96,6 +100,21 @@ func (a *app) printStatus(doc api.StatusDoc) {
 		a.printf("")
 		a.printf("known from earlier, but no longer in rota.yaml: %s", strings.Join(doc.Unknown, ", "))
 	}
+}
+
+// heldBy says how many instances report a secret.
+func heldBy(instances, older int) string {
+	text := fmt.Sprintf("; held by %d instances", instances)
+	if instances == 1 {
+		text = "; held by one instance"
+	}
+	switch {
+	case older == 0:
+		return text
+	case older == instances:
+		return text + ", in an older version"
+	}
+	return text + fmt.Sprintf(", %d of them in an older version", older)
 }
 
 // soon is when something happens, "now" if it's due.

@@ -248,6 +248,12 @@ func (f *File) Owners() map[string]string {
 	return owners
 }
 
+// Has reports whether there's a secret of that name.
+func (f *File) Has(name string) bool {
+	_, ok := f.policies[name]
+	return ok
+}
+
 // Policy returns a secret's policy, merged over the defaults, or the zero
 // Policy if the file has no such secret.
 func (f *File) Policy(name string) rotation.Policy { return f.policies[name] }

@@ -235,7 +235,7 @@ func (d *Daemon) newEndpoints() {
 	d.endpoint = secretsmanager.New(secretsmanager.Options{
 		Records: record.Guard(d.DB.Records(), d.DB.Now), Authenticate: d.auth.Authenticate,
 		Account: d.settings.Account, Region: d.settings.Region, Functions: d.settings.Functions,
-		Managed: d.managed, Rotate: d.rotate, Rotations: d.rotations, Tokens: d.DB.PageTokens(), Log: d.Log,
+		Managed: d.managed, Rotate: d.rotate, Rotations: d.rotations, Reads: d.noteRead, Tokens: d.DB.PageTokens(), Log: d.Log,
 	})
 }
 
@@ -275,6 +275,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group.Go(func() error { return d.watch(ctx) })
 	group.Go(func() error { return d.export(ctx) })
 	group.Go(func() error { return d.everyMinute(ctx) })
+	group.Go(func() error { return d.listenForReports(ctx) })
 	if d.Ready != nil {
 		d.Ready(listener.Addr())
 	}

@@ -108,6 +108,36 @@ func TestTheEndpointShowsHowTheConfigurationRotates(t *testing.T) {
 	})
 }
 
+func TestAReadAtTheEndpointHoldsTheVersion(t *testing.T) {
+	onStores(t, func(t *testing.T, role, database string) {
+		w := start(t, database, roleConfig(t, "held_"+role, "30d"))
+		name := "app/held_" + role
+		path := "/v1/secrets/" + strings.ReplaceAll(name, "/", "%2F")
+		w.do(http.MethodPost, path+"/rotate", nil)
+		if _, err := w.secretsManager().ListSecretVersionIds(t.Context(), &secretsmanager.ListSecretVersionIdsInput{SecretId: &name}); err != nil {
+			t.Fatal(err)
+		}
+		var doc api.HoldersDoc
+		if w.do(http.MethodGet, path+"/holders", &doc); doc.Instances != 0 {
+			t.Errorf("before the value was read: %+v", doc)
+		}
+		first, _, err := w.password(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.do(http.MethodPost, path+"/rotate", nil)
+		second, _, err := w.password(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.do(http.MethodGet, path+"/holders", &doc)
+		if doc.Instances != 1 || doc.Older != 1 || len(doc.Holders) != 2 || doc.Holders[0].Version != first || doc.Holders[1].Version != second || !doc.Holders[1].Current ||
+			doc.Holders[0].Instance != w.key.Key.ID+" from 127.0.0.1" || doc.ListeningSince.IsZero() {
+			t.Errorf("after two reads: %+v", doc)
+		}
+	})
+}
+
 func TestAuthenticationErrorsUseAWSsCodes(t *testing.T) {
 	w := start(t, "", "secrets: []\n")
 	id, secret := w.key.Key.ID, w.key.Secret.Reveal()

@@ -146,6 +146,9 @@ func (l *Local) Get(ctx context.Context, r api.GetRequest) (api.GetDoc, error) {
 		}
 		names, fields = []string{r.Field}, map[string]string{r.Field: fields[r.Field]}
 	}
+	if err := l.noteRead(ctx, r.Instance, r.Secret, version.ID); err != nil {
+		return api.GetDoc{}, fmt.Errorf("%s: nothing is given to an instance that isn't counted: %w", r.Secret, err)
+	}
 	issuerName := secret.Issuer.CredentialID(credential)
 	entry := l.Caller.Entry(l.now(), rotation.OpGet, r.Secret, rotation.OutcomeSucceeded, "")
 	entry.Object, entry.Version, entry.Credential = strings.Join(names, ", "), version.ID, issuerName

@@ -48,6 +48,12 @@ type Operations interface {
 	Current(ctx context.Context, name string) (api.CurrentDoc, error)
 	// Get returns a value, once the read has been audited.
 	Get(ctx context.Context, r api.GetRequest) (api.GetDoc, error)
+	// Report records which versions an instance holds.
+	Report(ctx context.Context, r api.ReportRequest) (api.ReportDoc, error)
+	// Holders says who holds which version of a secret, as instances reported.
+	Holders(ctx context.Context, name string) (api.HoldersDoc, error)
+	// Forget drops what instances reported that are gone for good.
+	Forget(ctx context.Context, r api.ForgetRequest) (api.ForgetDoc, error)
 	// History returns the newest matching entries of the audit, in order.
 	History(ctx context.Context, r api.HistoryRequest) (api.HistoryDoc, error)
 	// Verify recomputes the audit's chain.

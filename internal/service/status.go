@@ -82,10 +82,14 @@ func (l *Local) secretStates(ctx context.Context, doc *api.StatusDoc) (map[strin
 	if frozen != nil {
 		doc.Frozen = DescribeHalt(*frozen)
 	}
+	held, err := l.DB.Holders().Counts(ctx)
+	if err != nil {
+		return nil, err
+	}
 	doc.Unknown = l.unknown(statuses)
 	out := make(map[string]secretState, len(statuses))
 	for _, s := range statuses {
-		one := secretState{SecretStatus: s, frozen: frozen != nil}
+		one := secretState{SecretStatus: s, frozen: frozen != nil, held: held[s.Name]}
 		if h, ok := paused[s.Name]; ok {
 			one.paused = &h
 		}
@@ -132,6 +136,7 @@ type secretState struct {
 	store.SecretStatus
 	paused *rotation.Halt // nil: it isn't
 	frozen bool
+	held   map[string]int // by version, how many instances report it
 }
 
 func statusOf(name string, s secretState, p rotation.Policy, now time.Time) api.StatusSecretDoc {
@@ -144,6 +149,12 @@ func statusOf(name string, s secretState, p rotation.Policy, now time.Time) api.
 	}
 	if !st.IssuedAt.IsZero() {
 		doc.AgeSeconds = int64(now.Sub(st.IssuedAt).Seconds())
+	}
+	for version, n := range s.held {
+		doc.Instances += n
+		if version != st.Version {
+			doc.Older += n
+		}
 	}
 	doc.State, doc.Reason, doc.Remedies = s.state(p, now)
 	if !st.BegunAt.IsZero() && s.Holder == "" { // its worker was stopped midway

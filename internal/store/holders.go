@@ -110,7 +110,11 @@ type heldLease struct {
 // heldBy returns until when what the instance last reported counts.
 func (db Holders) heldBy(ctx context.Context, r HolderReport) (map[heldVersion]time.Time, error) {
 	known := map[heldVersion]time.Time{}
-	err := db.reads.rows(ctx, db.reader, sqlHeldBy, []any{r.Principal, r.Instance}, func(row scanner) error {
+	query, args := sqlHeldBy, []any{r.Principal, r.Instance}
+	if len(r.Held) == 1 {
+		query, args = sqlHeldOfOne, append(args, r.Held[0].Secret)
+	}
+	err := db.reads.rows(ctx, db.reader, query, args, func(row scanner) error {
 		var v heldVersion
 		var until int64
 		if err := row.Scan(&v.secret, &v.version, &until); err != nil {
@@ -165,6 +169,7 @@ func (db Holders) Forget(ctx context.Context, secret, current, instance string, 
 		if n, err = t.exec(sqlForgetHolders, secret, current, instance); err != nil {
 			return err
 		}
+		t.enqueue(sqlMarkDue, secret)
 		entry := by.Entry(t.now, rotation.OpForget, secret, rotation.OutcomeSucceeded, why)
 		entry.Object = instance
 		return t.append([]rotation.Entry{entry})

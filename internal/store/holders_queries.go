@@ -3,7 +3,9 @@ package store
 // SQL for the reports of instances.
 const (
 	sqlHeldBy = `SELECT secret, version, until FROM holders WHERE principal = $1 AND instance = $2`
-	sqlHold   = `INSERT INTO holders (secret, principal, instance, version, since, until) VALUES ($1, $2, $3, $4, $5, $6)
+	// The same about one secret: an instance may hold thousands.
+	sqlHeldOfOne = sqlHeldBy + ` AND secret = $3`
+	sqlHold      = `INSERT INTO holders (secret, principal, instance, version, since, until) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (secret, principal, instance, version) DO UPDATE SET
 		since = CASE WHEN holders.until < excluded.since THEN excluded.since ELSE holders.since END,
 		until = CASE WHEN holders.until < excluded.until THEN excluded.until ELSE holders.until END`

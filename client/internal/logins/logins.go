@@ -20,13 +20,14 @@ type Logins struct {
 
 	mu     sync.Mutex
 	proven client.Value
-	trial  *trial // the one under way; nil for none
+	trial  *trial            // the one under way; nil for none
+	used   map[string]func() // versions of connections, and what lets go of them
 }
 
 // New returns the logins of a pool. Refused reports whether the server didn't accept
 // a credential.
 func New(s *client.Secret, refused func(error) bool) *Logins {
-	return &Logins{secret: s, refused: refused}
+	return &Logins{secret: s, refused: refused, used: map[string]func(){}}
 }
 
 // trial is one login apart from the pool. All connections that want to log in with
@@ -103,4 +104,25 @@ func (l *Logins) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.proven = client.Value{}
+}
+
+// Use holds a version for the pool's connections ([client.Secret.Hold]).
+func (l *Logins) Use(v client.Value) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.used[v.Version()] == nil {
+		l.used[v.Version()] = l.secret.Hold(v)
+	}
+}
+
+// Release lets go of every version but one.
+func (l *Logins) Release(but string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for version, release := range l.used {
+		if version != but {
+			release()
+			delete(l.used, version)
+		}
+	}
 }

@@ -62,7 +62,8 @@ func newResponseCache(now func() time.Time, state func() int) *responseCache {
 func (s *responseCache) once(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get("Idempotency-Key")
-		if key == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
+		// A report replaces the one before: kept, they'd push out other responses.
+		if key == "" || r.URL.Path == reportPath || r.Method == http.MethodGet || r.Method == http.MethodHead {
 			next.ServeHTTP(w, r)
 			return
 		}

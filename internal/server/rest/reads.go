@@ -55,6 +55,8 @@ type getInput struct {
 	Field   string `query:"field" doc:"Only this field."`
 	Label   string `query:"label" doc:"The version with this label. Defaults to AWSCURRENT."`
 	Version string `query:"version" doc:"The version with this id."`
+
+	Instance string `query:"instance" maxLength:"200" doc:"The application's instance that reads it, and holds it from then on."`
 }
 
 type auditInput struct {
@@ -97,7 +99,7 @@ func (a *server) readRoutes() {
 		})
 	read(a, huma.Operation{OperationID: "get-value", Path: "/v1/secrets/{name}/value", Summary: "A secret's value (the only response that contains one)", Tags: []string{"values"}},
 		func(ctx context.Context, o service.Operations, in *getInput) (api.GetDoc, error) {
-			return o.Get(ctx, api.GetRequest{Secret: in.Name, Field: in.Field, Label: rota.Label(in.Label), Version: in.Version})
+			return o.Get(ctx, api.GetRequest{Secret: in.Name, Field: in.Field, Label: rota.Label(in.Label), Version: in.Version, Instance: in.Instance})
 		})
 	read(a, huma.Operation{OperationID: "list-audit", Path: "/v1/audit", Summary: "The audit's newest entries, in order", Tags: []string{"audit"}},
 		func(ctx context.Context, o service.Operations, in *auditInput) (api.HistoryDoc, error) {

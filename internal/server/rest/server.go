@@ -97,6 +97,7 @@ func New(o Options) http.Handler {
 	a.readRoutes()
 	a.workRoutes()
 	a.controlRoutes()
+	a.holderRoutes()
 	a.eventRoutes()
 	a.accessRoutes()
 	a.descriptionRoutes(mux)

@@ -49,6 +49,11 @@ func (s *Server) value(ctx context.Context, g *record.Guarded, secretID, id, lab
 		if err != nil {
 			return "", err
 		}
+		if s.opts.Reads != nil && s.isManaged(t.name) {
+			if err := s.opts.Reads(ctx, g.Caller(), t.name, version.ID); err != nil {
+				return "", err
+			}
+		}
 		return version.ID, nil
 	})
 	if errors.Is(err, record.ErrNotFound) && version != nil {

@@ -51,6 +51,9 @@ type Options struct {
 	// Rotations returns how managed secrets are rotated, at most a page of
 	// them, for DescribeSecret and ListSecrets. Required with Managed.
 	Rotations func(ctx context.Context, names []string) (map[string]Managed, error)
+	// Reads, if set, is called before a caller gets a version of a managed secret.
+	// After an error they don't.
+	Reads func(ctx context.Context, c access.Caller, name, version string) error
 	// Functions maps the ARNs of rotation functions to the URLs that accept
 	// Lambda's Invoke call.
 	Functions map[string]string
