@@ -42,6 +42,8 @@ type Build struct {
 	Platforms []Platform
 	// Own are the files and folders of Rota's own, which no target may write to.
 	Own []OwnPath
+	// Reach decides which addresses a connection or a notifier may reach; nil for all.
+	Reach Reach
 
 	ctx  context.Context
 	from Source

@@ -67,12 +67,16 @@ func Loopback(host string) bool {
 
 // NewHTTPClient returns a client for an API. It follows no redirect, which would take
 // the login along, cuts off answers that are too long, and takes what's secret in a
-// request out of a refusal (see [Discreet]).
-func NewHTTPClient(certificates Certificates, timeout time.Duration, secrets func(*http.Request, []byte) rota.Credential) (*http.Client, error) {
+// request out of a refusal (see [Discreet]). If its reach is limited, it ignores proxies:
+// they'd reach what it can't.
+func NewHTTPClient(certificates Certificates, reach Reach, timeout time.Duration, secrets func(*http.Request, []byte) rota.Credential) (*http.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	var err error
 	if transport.TLSClientConfig, err = certificates.TLS(); err != nil {
 		return nil, err
+	}
+	if reach != nil {
+		transport.DialContext, transport.Proxy = reach.Dialer(timeout).DialContext, nil
 	}
 	return &http.Client{
 		Transport: Discreet{RoundTripper: Bounded{transport}, Secrets: secrets}, Timeout: timeout,

@@ -222,6 +222,7 @@ func (d *decoder) addResources(f *File, resources []*Resource, specs map[*Resour
 	for _, part := range read {
 		x.merge(part)
 	}
+	d.limitResources(f.Document.Controller, of)
 	for i, r := range of {
 		t := tenant{decoder: d, document: &f.Document, resource: r, secrets: own}
 		t.check(read[i])

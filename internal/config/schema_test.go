@@ -163,7 +163,7 @@ func TestDecoderAndSchemaKnowTheSameKeys(t *testing.T) {
 		t.Errorf("walked %d keys, want at least 70", keys)
 	}
 	// Conversely, every key of the types was visited.
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(s.Properties)), []string{"access", "connections", "defaults", "include", "secrets", "server"}); diff != "" {
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(s.Properties)), []string{"access", "connections", "controller", "defaults", "include", "secrets", "server"}); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -31,8 +31,8 @@ func (t *tenant) check(p Part) {
 		path := Path{"connections", t.resource.Key()}
 		t.scope(&c.Kind)
 		if k := c.Kind.kind; k != nil && !t.trusted() {
-			if !k.Remote {
-				t.add(c.Kind.at, path, "a ClusterConnection that grants it to this namespace", "a namespace's own connection can't be of kind %s, which may use the machine or the identity of Rota itself", k.Key)
+			if !k.Remote && !t.document.Controller.allows(k.Key, t.resource.Namespace) {
+				t.add(c.Kind.at, path, "a ClusterConnection that grants it to this namespace, or controller.connection_kinds in rota.yaml", "a namespace's own connection can't be of kind %s, which may use the machine or the identity of Rota itself", k.Key)
 			}
 			t.host(c.Kind.config, path.Key(k.Key))
 		}

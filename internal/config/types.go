@@ -13,6 +13,7 @@ type Document struct {
 	Connections map[string]*Connection `json:"connections,omitzero" jsonschema:"How to log in to outside systems, by names of your choice."`
 	Defaults    Defaults               `json:"defaults,omitzero" jsonschema:"Settings for every secret that doesn't override them."`
 	Server      Server                 `json:"server,omitzero" jsonschema:"How rota serve listens."`
+	Controller  Controller             `json:"controller,omitzero" jsonschema:"What the users of a cluster's namespaces may do with rota controller."`
 	Access      Access                 `json:"access,omitzero" jsonschema:"Who may do what, in addition to the principals in Rota's own store."`
 	Secrets     []*Secret              `json:"secrets,omitzero" jsonschema:"The secrets that Rota manages."`
 }

@@ -34,6 +34,7 @@ func (v *validator) document() {
 	v.notify(v.doc.Defaults.Notify, Path{"defaults", "notify"})
 	v.defaultRules()
 	v.server()
+	v.controller()
 	names := map[string]Pos{}
 	for _, s := range v.doc.Secrets {
 		if first, twice := names[s.Name.Text]; twice {

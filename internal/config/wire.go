@@ -211,7 +211,7 @@ func (w *wiring) Open(ctx context.Context, name string) (any, error) {
 			return nil, fmt.Errorf("connection %s: %w", name, rota.ErrNotFound) // already rejected by validation
 		}
 		b := provider.NewBuild(ctx, w)
-		b.Name = name
+		b.Name, b.Reach = name, w.file.reach(name)
 		before := len(w.missing)
 		opened, err := cfg.Open(b)
 		if b.Err() == nil && err != nil { // it may not take what stands for a login
@@ -269,7 +269,7 @@ func (w *wiring) notice(ctx context.Context, x Notice) (rota.Notifier, error) {
 func (w *wiring) notifier(ctx context.Context, name string) (rota.Notifier, error) {
 	return once(w.notifiers, name, func() (rota.Notifier, error) {
 		b := provider.NewBuild(ctx, w)
-		b.Name = name
+		b.Name, b.Reach = name, w.file.reach(name)
 		return w.file.Document.connectionConfig(name).(provider.NotifierConfig).Notifier(b)
 	})
 }

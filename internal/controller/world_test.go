@@ -33,7 +33,7 @@ type world struct {
 	login      *pgx.ConnConfig
 }
 
-const baseConfig = "defaults: {policy: {rotate_every: 30d, jitter: 0s}}\n"
+const baseConfig = "defaults: {policy: {rotate_every: 30d, jitter: 0s}}\ncontroller: {networks: [127.0.0.0/8, \"::1/128\"]}\n"
 
 func newWorld(t testing.TB) *world {
 	t.Helper()

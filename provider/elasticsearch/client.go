@@ -29,6 +29,8 @@ type Config struct {
 	Certificates provider.Certificates
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
+	// Reach decides which addresses may be reached; nil for all.
+	Reach provider.Reach
 }
 
 // Connection is one login at a cluster. It's safe for concurrent use.
@@ -47,7 +49,7 @@ func New(name string, cfg Config) (*Connection, error) {
 	case cfg.Username != "" || cfg.Password != "" || cfg.Certificates.Cert == "":
 		return nil, rota.WithRemedies(fmt.Errorf("%s %s: the username or the password is empty", cfg.Product.system().Key, name), rota.Outside("give the connection both, or a client certificate"))
 	}
-	c, err := httpapi.New(name, cfg.Product.system(), httpapi.Config{URL: cfg.URL, Authorization: login, Certificates: cfg.Certificates, Now: cfg.Now})
+	c, err := httpapi.New(name, cfg.Product.system(), httpapi.Config{URL: cfg.URL, Authorization: login, Certificates: cfg.Certificates, Now: cfg.Now, Reach: cfg.Reach})
 	return &Connection{c, cfg.Product}, err
 }
 

@@ -71,7 +71,7 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 
 // Open implements [provider.ConnectionConfig].
 func (c *connectionConfig) Open(b *provider.Build) (any, error) {
-	cfg := Config{Product: c.product, URL: b.Text(c.URL), Username: b.Text(c.Username), Password: b.Text(c.Password), Certificates: c.Certificates(b)}
+	cfg := Config{Product: c.product, URL: b.Text(c.URL), Username: b.Text(c.Username), Password: b.Text(c.Password), Certificates: c.Certificates(b), Reach: b.Reach}
 	if err := b.Err(); err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ func New(name string, cfg Config) (*Connection, error) {
 		return nil, fmt.Errorf("connection %s: access_key_id and secret_access_key can't be empty", name)
 	}
 	var err error
-	c.client, err = provider.NewHTTPClient(cfg.Certificates, cfg.Timeout, func(*http.Request, []byte) rota.Credential { return rota.Credential{} })
+	c.client, err = provider.NewHTTPClient(cfg.Certificates, nil, cfg.Timeout, func(*http.Request, []byte) rota.Credential { return rota.Credential{} })
 	if err != nil {
 		return nil, fmt.Errorf("connection %s: %w", name, err)
 	}

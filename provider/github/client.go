@@ -44,6 +44,8 @@ type Config struct {
 	Budget rota.Budget
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
+	// Reach decides which addresses may be reached; nil for all.
+	Reach provider.Reach
 }
 
 // Connection is one login at GitHub. It's safe for concurrent use.
@@ -84,7 +86,7 @@ func New(name string, cfg Config) (*Connection, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
-	client, err := provider.NewHTTPClient(cfg.Certificates, requestTimeout, sent)
+	client, err := provider.NewHTTPClient(cfg.Certificates, cfg.Reach, requestTimeout, sent)
 	if err != nil {
 		return nil, fmt.Errorf("github %s: %w", name, err)
 	}

@@ -104,7 +104,7 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 	cfg := Config{
 		URL: b.Text(c.URL), Token: b.Text(c.Token), App: App{ID: b.Text(c.AppID), PrivateKey: b.Text(c.AppPrivateKey)},
-		Certificates: c.Certificates(b), Budget: b.Budget(),
+		Certificates: c.Certificates(b), Budget: b.Budget(), Reach: b.Reach,
 	}
 	if text := b.Text(c.InstallationID); text != "" {
 		cfg.App.Installation, _ = strconv.ParseInt(text, 10, 64) // 0, which finds it, if it's no number

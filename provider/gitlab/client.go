@@ -44,6 +44,8 @@ type Config struct {
 	Budget rota.Budget
 	// Now is Rota's clock. Defaults to time.Now.
 	Now func() time.Time
+	// Reach decides which addresses may be reached; nil for all.
+	Reach provider.Reach
 }
 
 // Connection is one login at a GitLab instance. It's safe for concurrent use.
@@ -67,7 +69,7 @@ func New(name string, cfg Config) (*Connection, error) {
 		return nil, rota.WithRemedies(fmt.Errorf("gitlab %s: the token is empty", name), rota.Outside("give the connection an access token with the scope api"))
 	}
 	c := &Connection{name: name, url: u, budget: cfg.Budget}
-	if c.http, err = provider.NewHTTPClient(cfg.Certificates, requestTimeout, sent); err != nil {
+	if c.http, err = provider.NewHTTPClient(cfg.Certificates, cfg.Reach, requestTimeout, sent); err != nil {
 		return nil, fmt.Errorf("gitlab %s: %w", name, err)
 	}
 	c.clock = &provider.Clock{RoundTripper: c.http.Transport, Now: cfg.Now}

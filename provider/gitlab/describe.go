@@ -75,7 +75,7 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 
 // Open implements [provider.ConnectionConfig].
 func (c *connectionConfig) Open(b *provider.Build) (any, error) {
-	cfg := Config{URL: b.Text(c.URL), Token: b.Text(c.Token), Certificates: c.Certificates(b), Budget: b.Budget()}
+	cfg := Config{URL: b.Text(c.URL), Token: b.Text(c.Token), Certificates: c.Certificates(b), Budget: b.Budget(), Reach: b.Reach}
 	if err := b.Err(); err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,6 +32,9 @@ type Config struct {
 	Certificates provider.Certificates
 	// Timeout limits one request. Defaults to 30 s.
 	Timeout time.Duration
+	// Reach decides which addresses may be reached, instead of AllowPrivate; nil for
+	// what that says.
+	Reach provider.Reach
 }
 
 const (
@@ -69,8 +71,8 @@ func New(name string, cfg Config) (*Connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.system(), err)
 	}
-	dialer := &net.Dialer{Timeout: c.cfg.Timeout}
-	if !cfg.AllowPrivate {
+	dialer := cfg.Reach.Dialer(c.cfg.Timeout)
+	if cfg.Reach == nil && !cfg.AllowPrivate {
 		dialer.ControlContext = provider.PublicOnly
 	}
 	c.client = &http.Client{

@@ -76,7 +76,7 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 	cfg := Config{
 		URL: b.Text(c.URL), Headers: b.TextMap(c.Headers), AllowPrivate: c.AllowPrivate.Yes,
-		Certificates: c.Certificates(b), Timeout: c.Timeout.Length,
+		Certificates: c.Certificates(b), Timeout: c.Timeout.Length, Reach: b.Reach,
 	}
 	if err := b.Err(); err != nil {
 		return nil, err

@@ -47,6 +47,8 @@ func (c *Connection) unreached(ctx context.Context, k call, err error) error {
 	switch {
 	case errors.Is(err, provider.ErrPrivate):
 		class, text, remedies = rota.ClassStop, provider.ErrPrivate.Error(), rota.Outside("allow_private: true for connection "+c.name+", if that is meant")
+	case errors.Is(err, provider.ErrOutOfReach):
+		class, text, remedies = rota.ClassStop, provider.ErrOutOfReach.Error(), nil
 	case ctx.Err() != nil:
 		return c.fail(k.op, class, fmt.Errorf("no response in time: %w", ctx.Err()), remedies)
 	case provider.Untrusted(err):

@@ -69,7 +69,7 @@ func (l login) check(v *provider.Validation, address provider.Text) {
 }
 
 func (l login) open(b *provider.Build, address provider.Text) (any, error) {
-	cfg := Config{URL: b.Text(address), Authorization: Bearer(b.Text(l.Token)), Certificates: l.Certificates(b), Timeout: l.Timeout.Length, Budget: b.Budget()}
+	cfg := Config{URL: b.Text(address), Authorization: Bearer(b.Text(l.Token)), Certificates: l.Certificates(b), Timeout: l.Timeout.Length, Budget: b.Budget(), Reach: b.Reach}
 	if err := b.Err(); err != nil {
 		return nil, err
 	}

@@ -61,6 +61,8 @@ type Config struct {
 	Budget rota.Budget
 	// Now is Rota's clock. Defaults to time.Now.
 	Now func() time.Time
+	// Reach decides which addresses may be reached; nil for all.
+	Reach provider.Reach
 }
 
 // Connection is one login at a system. It's safe for concurrent use.
@@ -99,7 +101,7 @@ func New(name string, s System, cfg Config) (*Connection, error) {
 	if cfg.Authorization == "" && cfg.Certificates.Cert == "" {
 		return nil, rota.WithRemedies(fmt.Errorf("%s: the %s is empty", c.System(), s.login()), rota.Outside("give the connection a "+s.login()))
 	}
-	if c.http, err = provider.NewHTTPClient(cfg.Certificates, cmp.Or(cfg.Timeout, defaultTimeout), sent); err != nil {
+	if c.http, err = provider.NewHTTPClient(cfg.Certificates, cfg.Reach, cmp.Or(cfg.Timeout, defaultTimeout), sent); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.System(), err)
 	}
 	if cfg.Now == nil {

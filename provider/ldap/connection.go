@@ -31,6 +31,8 @@ type Config struct {
 	Certificates provider.Certificates
 	// Timeout limits one login and what's done with it. Defaults to 10 s.
 	Timeout time.Duration
+	// Reach decides which addresses may be reached; nil for all.
+	Reach provider.Reach
 }
 
 const defaultTimeout = 10 * time.Second
@@ -140,7 +142,7 @@ func (o *ownLogin) Unwrap() error { return o.error }
 func (c *Connection) dial(ctx context.Context, do func(*ldap.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.url.Host)
+	raw, err := c.cfg.Reach.Dialer(0).DialContext(ctx, "tcp", c.url.Host)
 	if err != nil {
 		return err
 	}

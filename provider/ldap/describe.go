@@ -66,7 +66,7 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 
 // Open implements [provider.ConnectionConfig].
 func (c *connectionConfig) Open(b *provider.Build) (any, error) {
-	cfg := Config{URL: b.Text(c.URL), BindDN: b.Text(c.BindDN), Password: b.Text(c.Password), Certificates: c.Certificates(b), Timeout: c.Timeout.Length}
+	cfg := Config{URL: b.Text(c.URL), BindDN: b.Text(c.BindDN), Password: b.Text(c.Password), Certificates: c.Certificates(b), Timeout: c.Timeout.Length, Reach: b.Reach}
 	if err := b.Err(); err != nil {
 		return nil, err
 	}

@@ -38,6 +38,8 @@ type Config struct {
 	Certificates provider.Certificates
 	// Timeout limits one login, and one command. Defaults to 10 s.
 	Timeout time.Duration
+	// Reach decides which addresses may be reached; nil for all.
+	Reach provider.Reach
 }
 
 const (

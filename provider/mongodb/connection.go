@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Connection is a MongoDB deployment and the user that Rota logs in as. Creating it
@@ -114,7 +115,10 @@ func (c *Connection) connect(ctx context.Context, login *options.Credential, hos
 	if c.cfg.encrypted() {
 		o.SetTLSConfig(c.tls.Clone())
 	} else {
-		o.SetTLSConfig(nil).SetDialer(nearby{})
+		o.SetTLSConfig(nil).SetDialer(nearby{c.cfg.Reach})
+	}
+	if c.cfg.Reach != nil && c.cfg.encrypted() {
+		o.SetDialer(c.cfg.Reach.Dialer(c.cfg.Timeout))
 	}
 	o.SetAppName("rota").SetRetryReads(false).SetRetryWrites(false).SetMaxPoolSize(conns).
 		SetConnectTimeout(c.cfg.Timeout).SetServerSelectionTimeout(c.cfg.Timeout).
@@ -130,14 +134,14 @@ func (c *Connection) connect(ctx context.Context, login *options.Credential, hos
 
 // nearby dials this machine alone. A replica set says where its members are, and
 // nothing may be sent to another machine without TLS.
-type nearby struct{}
+type nearby struct{ reach provider.Reach }
 
 // DialContext implements [options.ContextDialer].
-func (nearby) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (n nearby) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if !loopback(address) {
 		return nil, errPlain
 	}
-	return new(net.Dialer).DialContext(ctx, network, address)
+	return n.reach.Dialer(0).DialContext(ctx, network, address)
 }
 
 var errPlain = errors.New("a member of the replica set is on another machine, and connections aren't encrypted")

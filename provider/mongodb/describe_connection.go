@@ -81,6 +81,7 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 		Direct:        c.Direct.Yes,
 		Certificates:  c.Certificates(b),
 		Timeout:       c.Timeout.Length,
+		Reach:         b.Reach,
 	}
 	if c.TLS.At.IsSet() {
 		cfg.TLS = &c.TLS.Yes

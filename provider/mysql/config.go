@@ -42,6 +42,8 @@ type Config struct {
 	// SendPasswords sends new passwords rather than their hashes, so that the
 	// server's plugins can check them.
 	SendPasswords bool
+	// Reach decides which addresses may be reached; nil for all.
+	Reach provider.Reach
 }
 
 const (
@@ -156,7 +158,7 @@ func (c Config) login(username, password string, encrypt *tls.Config) *driver.Co
 	d.TLS = encrypt
 	d.Timeout = c.ConnectTimeout
 	d.Logger = &driver.NopLogger{}
-	d.DialFunc = dial
+	d.DialFunc = c.dial
 	return d
 }
 

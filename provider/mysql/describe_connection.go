@@ -46,6 +46,7 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 		SSLKey:         b.Text(c.SSLKey),
 		SendPasswords:  c.SendPasswords.Yes,
 		ConnectTimeout: c.ConnectTimeout.Length,
+		Reach:          b.Reach,
 	}
 	if err := b.Err(); err != nil {
 		return nil, err

@@ -95,8 +95,8 @@ var errAskedForPassword = errors.New("the server asks for the password itself, a
 type askedKey struct{}
 
 // dial connects, and watches what is sent where it isn't encrypted.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+func (c Config) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := c.Reach.Dialer(0).DialContext(ctx, network, address)
 	asked, watched := ctx.Value(askedKey{}).(*atomic.Bool)
 	tcp, ok := conn.(*net.TCPConn)
 	if err != nil || !watched || !ok {

@@ -3,7 +3,6 @@ package postgres
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Config says how Rota logs in to change roles.
@@ -46,6 +46,8 @@ type Config struct {
 	RequireAuth string
 	// ConnectTimeout limits one login. Defaults to 10 s.
 	ConnectTimeout time.Duration
+	// Reach decides which addresses may be reached; nil for all.
+	Reach provider.Reach
 }
 
 const (
@@ -156,8 +158,7 @@ func (c Config) pool() (*pgxpool.Config, error) {
 	}
 	p.ConnConfig.Password = c.Password
 	p.ConnConfig.ConnectTimeout = c.ConnectTimeout
-	dialer := &net.Dialer{Timeout: c.ConnectTimeout}
-	p.ConnConfig.DialFunc = dialer.DialContext
+	p.ConnConfig.DialFunc = c.Reach.Dialer(c.ConnectTimeout).DialContext
 	p.ConnConfig.RuntimeParams = map[string]string{"application_name": applicationName}
 	// One round trip per query, and no prepared statements, so that a pooler
 	// in between does no harm.

@@ -52,6 +52,7 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 		SSLKey:         b.Text(c.SSLKey),
 		RequireAuth:    c.RequireAuth.Text,
 		ConnectTimeout: c.ConnectTimeout.Length,
+		Reach:          b.Reach,
 	}
 	if err := b.Err(); err != nil {
 		return nil, err

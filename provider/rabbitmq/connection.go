@@ -30,6 +30,8 @@ type Config struct {
 	Certificates provider.Certificates
 	// Timeout limits one request or login. Defaults to 10 s.
 	Timeout time.Duration
+	// Reach decides which addresses may be reached; nil for all.
+	Reach provider.Reach
 }
 
 const defaultTimeout = 10 * time.Second
@@ -67,7 +69,7 @@ func New(name string, cfg Config) (*Connection, error) {
 	if c.tls, err = cfg.Certificates.TLS(); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.system(), err)
 	}
-	if c.http, err = provider.NewHTTPClient(cfg.Certificates, cfg.Timeout, c.sent); err != nil {
+	if c.http, err = provider.NewHTTPClient(cfg.Certificates, cfg.Reach, cfg.Timeout, c.sent); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.system(), err)
 	}
 	return c, nil

@@ -73,7 +73,7 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 	cfg := Config{
 		URL: b.Text(c.URL), AMQP: b.Text(c.AMQP), Username: b.Text(c.Username), Password: b.Text(c.Password),
-		SendPasswords: c.SendPasswords.Yes, Certificates: c.Certificates(b), Timeout: c.Timeout.Length,
+		SendPasswords: c.SendPasswords.Yes, Certificates: c.Certificates(b), Timeout: c.Timeout.Length, Reach: b.Reach,
 	}
 	if err := b.Err(); err != nil {
 		return nil, err

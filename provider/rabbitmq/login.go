@@ -65,7 +65,7 @@ func (c *Connection) open(ctx context.Context, op string, used rota.Credential, 
 		Vhost: vhost, Properties: properties, Heartbeat: c.cfg.Timeout,
 		SASL: []amqp.Authentication{&outspoken{amqp.PlainAuth{Username: used.Field(rota.FieldUsername), Password: used.Field(rota.FieldPassword)}, properties}},
 		Dial: func(network, address string) (net.Conn, error) {
-			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+			conn, err := c.cfg.Reach.Dialer(0).DialContext(ctx, network, address)
 			if err == nil {
 				context.AfterFunc(ctx, func() { _ = conn.Close() })
 			}

@@ -36,6 +36,8 @@ type Config struct {
 	Persist Persist
 	// Timeout limits one login, and one command. Defaults to 10 s.
 	Timeout time.Duration
+	// Reach decides which addresses may be reached; nil for all.
+	Reach provider.Reach
 }
 
 // Persist is how changes of users outlast a restart.
@@ -118,7 +120,7 @@ func (c Config) encrypted(network, addr string) bool {
 // options are go-redis's settings for one endpoint and login. Nothing is retried
 // here: whoever calls decides about that.
 func (c Config) options(network, addr string, trust *tls.Config, username, password string) *redis.Options {
-	dialer := &net.Dialer{Timeout: c.Timeout}
+	dialer := c.Reach.Dialer(c.Timeout)
 	return &redis.Options{
 		Network: network, Addr: addr, Username: username, Password: password,
 		Protocol: 2, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,

@@ -46,6 +46,7 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 		Certificates: c.Certificates(b),
 		Persist:      Persist(c.Persist.Text),
 		Timeout:      c.Timeout.Length,
+		Reach:        b.Reach,
 	}
 	if c.TLS.At.IsSet() {
 		cfg.TLS = &c.TLS.Yes

@@ -46,7 +46,7 @@ func (c *notifierConfig) Validate(v *provider.Validation) {
 
 // Notifier implements [provider.NotifierConfig].
 func (c *notifierConfig) Notifier(b *provider.Build) (rota.Notifier, error) {
-	cfg := Config{Name: b.Name, URL: b.Text(c.URL), Headers: b.TextMap(c.Headers), AllowPrivate: c.AllowPrivate.Yes, Timeout: c.Timeout.Length}
+	cfg := Config{Name: b.Name, URL: b.Text(c.URL), Headers: b.TextMap(c.Headers), AllowPrivate: c.AllowPrivate.Yes, Timeout: c.Timeout.Length, Reach: b.Reach}
 	keys := b.Texts(c.Keys)
 	if err := b.Err(); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -37,6 +38,9 @@ type Config struct {
 	AllowPrivate bool
 	// Timeout limits one request. Defaults to ten seconds.
 	Timeout time.Duration
+	// Reach decides which addresses may be reached, instead of AllowPrivate; nil for
+	// what that says.
+	Reach provider.Reach
 	// Now is the clock of the signatures. Defaults to time.Now.
 	Now func() time.Time
 }
@@ -77,8 +81,8 @@ func New(c Config) (rota.Notifier, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	dialer := &net.Dialer{Timeout: c.Timeout}
-	if !c.AllowPrivate {
+	dialer := c.Reach.Dialer(c.Timeout)
+	if c.Reach == nil && !c.AllowPrivate {
 		dialer.ControlContext = provider.PublicOnly
 	}
 	transport := &http.Transport{
@@ -163,6 +167,12 @@ func (h *hook) Preflight(ctx context.Context) []rota.Finding {
 		return []rota.Finding{{Check: check, Detail: "its name can't be looked up", Remedies: rota.Outside("the right url")}}
 	}
 	for _, a := range addresses {
+		if h.Reach != nil {
+			if err := h.Reach(ctx, "tcp", netip.AddrPortFrom(a, 0).String(), nil); err != nil {
+				return []rota.Finding{{Check: check, Detail: err.Error()}}
+			}
+			continue
+		}
 		if !h.AllowPrivate && !provider.PublicAddress(a) {
 			return []rota.Finding{{Check: check, Detail: provider.ErrPrivate.Error(), Remedies: rota.Outside("allow_private: true, if that is meant")}}
 		}
