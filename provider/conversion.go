@@ -14,9 +14,9 @@ type Conversion struct {
 	// before any file is read.
 	Options  []Option
 	Validate func() error
-	// Convert rewrites all files as one text. It returns either that or an error, which
-	// joins everything that's wrong, each a [FileError]. Warnings name what couldn't be
-	// carried over.
+	// Convert rewrites all files as one text. The error joins everything that's wrong,
+	// each a [FileError]; what it's about is left out of the text. Warnings name what
+	// couldn't be carried over.
 	Convert func(files []ConversionFile) (text []byte, warnings []error, err error)
 }
 

@@ -41,7 +41,8 @@ func (a *app) convertBy(v provider.Conversion) *cobra.Command {
 	return c
 }
 
-// convert prints nothing on stdout unless every file could be converted.
+// convert prints what could be converted. What couldn't is an error, but a file that
+// can't be read stops the others, too: its name may be misspelled.
 func (a *app) convert(v provider.Conversion, paths []string) error {
 	if v.Validate != nil {
 		if err := v.Validate(); err != nil {
@@ -56,22 +57,27 @@ func (a *app) convert(v provider.Conversion, paths []string) error {
 		}
 		files = append(files, provider.ConversionFile{Path: path, Text: text})
 	}
-	text, warnings, err := v.Convert(files)
-	if err != nil {
-		return refused(err)
+	text, warnings, failed := v.Convert(files)
+	if len(text) == 0 && failed != nil {
+		return refused(failed)
 	}
 	if a.json() {
 		doc := convertDoc{Text: string(text)}
 		for _, w := range warnings {
 			doc.Warnings = append(doc.Warnings, hint.Text(w))
 		}
-		return a.document(doc)
+		if err := a.document(doc); err != nil {
+			return err
+		}
+		return refused(failed)
 	}
 	for _, w := range warnings {
 		a.note("%s %s", a.paint(a.errStyle, yellow, "warning:"), painted(hint.TextBy(w, escape)))
 	}
-	_, err = a.Stdout.Write(text)
-	return err
+	if _, err := a.Stdout.Write(text); err != nil {
+		return err
+	}
+	return refused(failed)
 }
 
 // readFile reads a file, or standard input if its path is "-".

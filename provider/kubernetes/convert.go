@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,7 +45,7 @@ in the files. - is standard input, so this converts what a cluster has:
 
 backendType secretsManager and systemManager are converted. What has no equivalent
 is a warning on stderr, and what can't be converted is an error with its file and
-line: then nothing is printed.`,
+line: that ExternalSecret is left out, the others are printed, and the exit code isn't 0.`,
 		Options: []provider.Option{
 			{Name: "store", Value: &c.store, Usage: "the `name` of the store to read from"},
 			{Name: "store-kind", Value: &c.storeKind, Usage: "its `kind`: ClusterSecretStore or SecretStore"},
@@ -54,10 +55,7 @@ line: then nothing is printed.`,
 		Validate: c.validate,
 		Convert: func(files []provider.ConversionFile) ([]byte, []error, error) {
 			text := c.convert(files)
-			if len(c.errs) > 0 {
-				return nil, nil, errors.Join(c.errs...)
-			}
-			return text, c.warnings, nil
+			return text, c.warnings, errors.Join(c.errs...)
 		},
 	}
 }
@@ -98,7 +96,8 @@ func (c *converter) warn(a at, n *yaml.Node, hint, format string, args ...any) {
 // separator begins a document. No block of text can have such a line.
 var separator = regexp.MustCompile(`(?m)^---(?:[ \t].*)?\r?$\n?`)
 
-// convert is the text of all files, of which only what's converted has changed.
+// convert is the text of all files, of which only what's converted has changed, and
+// without what can't be.
 func (c *converter) convert(files []provider.ConversionFile) []byte {
 	var out bytes.Buffer
 	for _, f := range files {
@@ -113,12 +112,16 @@ func (c *converter) convert(files []provider.ConversionFile) []byte {
 			if len(bytes.TrimSpace(body)) == 0 {
 				continue
 			}
+			converted := c.document(at{f.Path, bytes.Count(f.Text[:b[1]], []byte("\n"))}, body)
+			if converted == nil {
+				continue
+			}
 			if inline := bytes.TrimSpace(bytes.TrimPrefix(head, []byte("---"))); len(inline) > 0 {
 				out.Write(head) // a comment, or what isn't on a line of its own
 			} else if out.Len() > 0 || len(head) > 0 {
 				out.WriteString("---\n")
 			}
-			out.Write(c.document(at{f.Path, bytes.Count(f.Text[:b[1]], []byte("\n"))}, body))
+			out.Write(converted)
 			if !bytes.HasSuffix(out.Bytes(), []byte("\n")) {
 				out.WriteByte('\n')
 			}
@@ -128,7 +131,8 @@ func (c *converter) convert(files []provider.ConversionFile) []byte {
 }
 
 // document converts one document: an ExternalSecret, or a List as kubectl prints it.
-// Everything else is left as it is, to the byte.
+// Everything else is left as it is, to the byte. It returns nil for a document that's
+// left out.
 func (c *converter) document(a at, text []byte) []byte {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
@@ -143,8 +147,13 @@ func (c *converter) document(a at, text []byte) []byte {
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
 		return text
 	}
-	if !c.object(a, doc.Content[0]) {
+	root, before := doc.Content[0], len(c.errs)
+	changed := c.object(a, root)
+	switch items := child(root, "items"); {
+	case len(c.errs) == before && !changed:
 		return text
+	case len(c.errs) > before && (items == nil || len(items.Content) == 0):
+		return nil
 	}
 	out, err := yaml.Dump(&doc, yaml.WithV3Defaults(), yaml.WithIndent(2), yaml.WithLineWidth(-1))
 	if err != nil {
@@ -160,9 +169,11 @@ func (c *converter) object(a at, n *yaml.Node) bool {
 	}
 	if items := child(n, "items"); items != nil && strings.HasSuffix(text(child(n, "kind")), "List") {
 		changed := false
-		for _, one := range items.Content {
+		items.Content = slices.DeleteFunc(items.Content, func(one *yaml.Node) bool {
+			before := len(c.errs)
 			changed = c.object(a, one) || changed
-		}
+			return len(c.errs) > before
+		})
 		return changed
 	}
 	api, kind := child(n, "apiVersion"), child(n, "kind")
@@ -177,6 +188,10 @@ func (c *converter) object(a at, n *yaml.Node) bool {
 		c.refuse(a, alias, "write out what it stands for", "aliases aren't converted")
 		return true
 	}
+	before, reads := len(c.errs), c.reads
 	c.externalSecret(a, n, api)
+	if len(c.errs) > before {
+		c.reads = reads // it's left out, so the others needn't read from the same
+	}
 	return true
 }
