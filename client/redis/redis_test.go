@@ -77,13 +77,15 @@ func eventually(t *testing.T, what string, f func() bool) {
 	}
 }
 
-// load runs commands until stop is called, which returns how many there were.
-func load(t *testing.T, c *driver.Client) (stop func() int64) {
+// load runs commands until stop is called, which returns how many there were. idle waits
+// until none is under way that was begun before.
+func load(t *testing.T, c *driver.Client) (idle func(), stop func() int64) {
 	t.Helper()
 	var commands atomic.Int64
+	var each [10]atomic.Int64
 	ended := make(chan struct{})
 	var workers sync.WaitGroup
-	for i := range 10 {
+	for i := range each {
 		workers.Go(func() {
 			for {
 				select {
@@ -105,21 +107,29 @@ func load(t *testing.T, c *driver.Client) (stop func() int64) {
 					return
 				}
 				commands.Add(1)
+				each[i].Add(1)
 			}
 		})
 	}
-	return sync.OnceValue(func() int64 { close(ended); workers.Wait(); return commands.Load() })
+	idle = func() {
+		for i := range each {
+			before := each[i].Load()
+			eventually(t, "commands go on", func() bool { return each[i].Load() > before+1 || t.Failed() })
+		}
+	}
+	return idle, sync.OnceValue(func() int64 { close(ended); workers.Wait(); return commands.Load() })
 }
 
 func TestAPoolUnderLoadSurvivesRotations(t *testing.T) {
 	w := newWorld(t, true)
 	w.rotate(t, "password-0", "", true)
 	c := w.client(t, redis.Options{Grace: 20 * time.Millisecond})
-	stop := load(t, c)
+	idle, stop := load(t, c)
 	for round := 1; round <= 30; round++ {
 		w.rotate(t, fmt.Sprintf("password-%d", round), "", true)
 		eventually(t, "the client has it", func() bool { return w.secret.Status().Version == fmt.Sprintf("v%d", round+1) })
-		// Two are valid at a time.
+		// Two are valid at a time, for as long as a login takes.
+		idle()
 		w.server.Do(t, "acl", "setuser", "orders", fmt.Sprintf("<password-%d", round-1))
 	}
 	t.Logf("%d commands through 30 rotations", stop())
