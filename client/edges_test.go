@@ -147,3 +147,24 @@ func TestAnOutageIsLoggedOnce(t *testing.T) {
 		}
 	})
 }
+
+// A program that ends while a request is under way has nothing to warn of.
+func TestTheEndOfAClientIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		source := clienttest.NewSource()
+		source.Set(db, fields("one"))
+		c, err := client.Open(client.Options{Source: source, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		password(t, c.Secret(db))
+		source.Delay(5 * time.Second)
+		source.Set(db, fields("two"))
+		time.Sleep(time.Second)
+		c.Close()
+		if said.Len() > 0 {
+			t.Errorf("%s", &said)
+		}
+	})
+}

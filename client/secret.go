@@ -196,9 +196,11 @@ func (s *Secret) note(v Value, err error) (wait time.Duration, isNew bool) {
 	if err != nil {
 		if s.pause == nil {
 			s.pause = newBackoff(longPause)
-			if s.status.Version == "" {
+			switch {
+			case s.client.ctx.Err() != nil: // the client's own end cut the request off
+			case s.status.Version == "":
 				o.Logger.Warn("a secret can't be read", "secret", s.name, "error", err)
-			} else {
+			default:
 				o.Logger.Warn("a secret can't be refreshed; the program goes on with what it has", "secret", s.name, "version", s.status.Version, "error", err)
 			}
 		}

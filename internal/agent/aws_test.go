@@ -185,7 +185,7 @@ func TestTheEndpointAnswersNobodyElse(t *testing.T) {
 			}
 			defer func() { _ = resp.Body.Close() }()
 			body, err := io.ReadAll(resp.Body)
-			if err != nil || resp.StatusCode != c.want || (resp.StatusCode == 200) != bytes.Contains(body, []byte("s3cret-1")) {
+			if err != nil || resp.StatusCode != c.want || (resp.StatusCode == http.StatusOK) != bytes.Contains(body, []byte("s3cret-1")) {
 				t.Errorf("%d, want %d: %s, %v", resp.StatusCode, c.want, body, err)
 			}
 		})

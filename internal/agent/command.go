@@ -202,7 +202,6 @@ func (c *command) finished(err error) {
 func (c *command) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	//nolint:gosec // it's the configuration's own
 	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
 	cmd.Env = slices.DeleteFunc(slices.Clone(c.agent.o.Env), func(pair string) bool {
 		name, _, _ := strings.Cut(pair, "=")

@@ -63,6 +63,7 @@ func Exec(ctx context.Context, o ExecOptions) (err error) {
 	if err != nil {
 		return &ExitError{Code: code, Err: err}
 	}
+	o.Secrets = slices.Compact(slices.Sorted(slices.Values(o.Secrets)))
 	x := &execution{ExecOptions: o, path: path, changes: make(chan struct{}, 1)}
 	if x.plan, err = o.Launch.plan(o.Secrets); err != nil {
 		return err

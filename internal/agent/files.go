@@ -56,10 +56,11 @@ func (m *managed) update(ctx context.Context) (changed bool, err error) {
 			return false, err
 		}
 	}
-	if err := m.target.Deliver(ctx, rota.DeliverRequest{Credential: c}); err != nil {
-		return false, err
+	err = m.target.Deliver(ctx, rota.DeliverRequest{Credential: c})
+	changed = !bytes.Equal(before, digest(m.path)) // an error may come after that
+	if err != nil {
+		return changed, err
 	}
-	changed = !bytes.Equal(before, digest(m.path))
 	if changed && m.there && c.Equal(m.current) {
 		m.log.Warn("somebody else has changed a file; what belongs there is back", "path", m.path)
 	} else if changed {

@@ -108,7 +108,9 @@ func (p *plan) make(c rota.Credential) (made, error) {
 	var err error
 	switch {
 	case p.all:
-		values = p.everything(c)
+		if values, err = p.everything(c); err != nil {
+			return made{}, err
+		}
 	case len(p.env.Names()) > 0:
 		if values, err = p.env.Render(c); err != nil {
 			return made{}, err
@@ -130,9 +132,9 @@ func (p *plan) make(c rota.Credential) (made, error) {
 }
 
 // everything is a variable for each field, such as ORDERS_DB_PASSWORD.
-func (p *plan) everything(c rota.Credential) map[string]string {
-	values := map[string]string{}
-	for name, value := range c.Fields() {
+func (p *plan) everything(c rota.Credential) (map[string]string, error) {
+	values, from, fields := map[string]string{}, map[string]string{}, c.Fields()
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		secret, field := p.secrets[0], name
 		if len(p.secrets) > 1 {
 			secret, field, _ = strings.Cut(name, ":")
@@ -141,9 +143,13 @@ func (p *plan) everything(c rota.Credential) map[string]string {
 		if p.prefix != nil {
 			prefix = *p.prefix
 		}
-		values[upper(prefix+field)] = value
+		named := upper(prefix + field)
+		if other, twice := from[named]; twice {
+			return nil, rota.WithRemedies(fmt.Errorf("%s and %s would both be the variable %s", other, name, named), rota.Command("--env NAME=TEMPLATE"))
+		}
+		from[named], values[named] = name, fields[name]
 	}
-	return values
+	return values, nil
 }
 
 // upper makes a variable's name of any text.

@@ -68,7 +68,7 @@ func (w *world) all() []*fake {
 // supervised makes a supervisor.
 func supervised(o Options) *world {
 	w := &world{Options: o, changes: make(chan struct{}), signals: make(chan os.Signal), over: make(chan int, 1)}
-	w.Options.Start = func() (Process, error) {
+	w.Start = func() (Process, error) {
 		f := &fake{w: w, done: make(chan Exit, 2)}
 		w.mu.Lock()
 		defer w.mu.Unlock()
