@@ -160,7 +160,7 @@ func (v *values) get(namespace, name, key string) (string, error) {
 	ctx, cancel := context.WithDeadline(v.ctx, f.since.Add(firstSync))
 	defer cancel()
 	if !f.informer.HasSynced() && !cache.WaitForCacheSync(ctx.Done(), f.informer.HasSynced) {
-		return "", rota.WithRemedies(fmt.Errorf("secret %s of namespace %s didn't arrive within %s", name, namespace, firstSync), rota.Outside("let Rota's service account get, list and watch this Secret"))
+		return "", rota.WithRemedies(fmt.Errorf("secret %s of namespace %s didn't arrive within %s", name, namespace, firstSync), rota.Outside("let Rota's service account list and watch secrets named "+name+" in this namespace"))
 	}
 	secret := f.get(namespace, name)
 	if secret == nil {
