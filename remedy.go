@@ -58,8 +58,8 @@ const (
 	RemedyThaw       RemedyAction = "thaw"
 	RemedyForget     RemedyAction = "forget" // the instances that reported an older version
 	RemedyDone       RemedyAction = "done"   // record that a person rotated it
-	RemedyRun        RemedyAction = "run"  // have Rota check again now
-	RemedyWait       RemedyAction = "wait" // it ends by itself with time
+	RemedyRun        RemedyAction = "run"    // have Rota check again now
+	RemedyWait       RemedyAction = "wait"   // it ends by itself with time
 
 	RemedyCorrect   RemedyAction = "correct"   // a typo: Value was probably meant
 	RemedyCommand   RemedyAction = "command"   // run this command, or the same command again with these arguments
