@@ -172,7 +172,7 @@ func (c *Client) reports(to Reporter) {
 		if answer.Next > 0 {
 			next = answer.Next
 		}
-		wait = next - randv2.N(next/10+1)
+		wait = next - randv2.N(next/10+1) //nolint:gosec // it spreads requests, and hides nothing
 	}
 }
 
@@ -191,7 +191,7 @@ func (c *Client) awaitReport(wait time.Duration) bool {
 	case <-due:
 		return true
 	case <-c.report:
-		return sleep(c.ctx, randv2.N(hurry)) == nil
+		return sleep(c.ctx, randv2.N(hurry)) == nil //nolint:gosec // it spreads requests
 	}
 }
 

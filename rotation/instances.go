@@ -173,7 +173,8 @@ func guardInstances(v *view, d Decision) (Decision, bool) {
 	if !v.InstancesKnown {
 		return Decision{CountInstances: true, Next: d.Step, Version: d.Version, Credential: d.Credential, Due: d.Due, Reason: d.Reason}, true
 	}
-	at, why, remedies := v.instancesRecheck(), "", v.letGo()
+	var why string
+	at, remedies := v.instancesRecheck(), v.letGo()
 	reported := v.heardSince().Add(v.policy.RetireWhen.Within)
 	switch by := v.older(); {
 	case v.Instances.ListeningSince.IsZero():

@@ -108,10 +108,10 @@ func heldBy(instances, older int) string {
 	if instances == 1 {
 		text = "; held by one instance"
 	}
-	switch {
-	case older == 0:
+	switch older {
+	case 0:
 		return text
-	case older == instances:
+	case instances:
 		return text + ", in an older version"
 	}
 	return text + fmt.Sprintf(", %d of them in an older version", older)

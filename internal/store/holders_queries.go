@@ -1,6 +1,8 @@
 package store
 
 // SQL for the reports of instances.
+//
+//nolint:gosec // SQL, no credentials
 const (
 	sqlHeldBy = `SELECT secret, version, until FROM holders WHERE principal = $1 AND instance = $2`
 	// The same about one secret: an instance may hold thousands.
