@@ -209,7 +209,7 @@ func TestOneBrokenSecretStopsNoOther(t *testing.T) {
 		want   map[string]string // substrings of each broken secret's error
 	}{
 		"a variable is not set": {func(w *world) { delete(w.env, "CMS_USER") },
-			map[string]string{"prod/s3": `everything.yaml:62:59: secrets[prod/s3].issuer.iam_access_key.user: ${env:CMS_USER} is not set (try: export CMS_USER=…)`}},
+			map[string]string{"prod/s3": `everything.yaml:66:59: secrets[prod/s3].issuer.iam_access_key.user: ${env:CMS_USER} is not set (try: export CMS_USER=…)`}},
 		"a variable is empty": {func(w *world) { w.env["HOST"] = "" },
 			map[string]string{"prod/orders": `connections.other-db.postgres.host: ${env:HOST} is empty`}},
 		"a file is missing": {func(w *world) { w.files = nil },
