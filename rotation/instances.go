@@ -159,9 +159,14 @@ func (v *view) heardSince() time.Time {
 	return maxTime(v.Instances.ListeningSince, cmp.Or(vp.PromotedAt, v.current.CreatedAt))
 }
 
-// instancesRecheck is how often it's asked whether instances have let go.
-func (v *view) instancesRecheck() time.Time {
-	return v.now.Add(min(max(v.policy.RetireWhen.Within/6, 5*time.Second), holdersRecheck))
+// instancesRecheck is when it's asked again whether instances have let go. The longer it
+// has taken since then, the longer that can wait: each time is a turn.
+func (v *view) instancesRecheck(since time.Time) time.Time {
+	wait := max(v.policy.RetireWhen.Within/6, 5*time.Second)
+	if !since.IsZero() {
+		wait = max(wait, v.now.Sub(since)/6)
+	}
+	return v.now.Add(min(wait, 15*time.Minute))
 }
 
 // guardInstances holds back the step that ends logins with the previous credential
@@ -174,11 +179,11 @@ func guardInstances(v *view, d Decision) (Decision, bool) {
 		return Decision{CountInstances: true, Next: d.Step, Version: d.Version, Credential: d.Credential, Due: d.Due, Reason: d.Reason}, true
 	}
 	var why string
-	at, remedies := v.instancesRecheck(), v.letGo()
+	at, remedies := v.instancesRecheck(d.Due), v.letGo()
 	reported := v.heardSince().Add(v.policy.RetireWhen.Within)
 	switch by := v.older(); {
 	case v.Instances.ListeningSince.IsZero():
-		why, remedies = "may still be held: no server runs to which instances could report that they've let go of it", append(rota.Outside("start the server (rota serve)"), without()...)
+		why, remedies = "may still be held: no server runs to which instances could report that they've let go of it", append(rota.Command("rota serve"), without()...)
 	case by.Count > 0 || by.Uncounted:
 		why = "is still held by " + by.String()
 	case v.now.Before(reported):
@@ -214,6 +219,6 @@ func (v *view) switching() (Decision, bool) {
 	if by.Count == 0 && !by.Uncounted {
 		return Decision{}, false
 	}
-	return Decision{Next: rota.StepReload, Version: v.current.ID, Credential: v.current.CredentialID, Due: since, At: v.instancesRecheck(), Remedies: v.letGo(),
+	return Decision{Next: rota.StepReload, Version: v.current.ID, Credential: v.current.CredentialID, Due: since, At: v.instancesRecheck(since), Remedies: v.letGo(),
 		Reason: fmt.Sprintf("reloaded, and waiting for %d of %d instances to report the new version: %s", by.Count, v.Instances.Total, by)}, true
 }

@@ -59,6 +59,12 @@ var tables = map[string]func(a *app){
 	"printVersions": func(a *app) {
 		a.printVersions(api.VersionsDoc{Versions: []api.VersionDoc{{Version: longVersion, Labels: []rota.Label{rota.LabelCurrent, rota.LabelServed, rota.LabelAdopted}, CreatedAt: noon, Credential: longKey, State: "active", Use: "last used 2026-03-01 09:00 from secretsmanager in eu-central-1", Ours: true, Adopted: true}}})
 	},
+	"printHolders": func(a *app) {
+		a.printHolders(api.HoldersDoc{Secret: longSecret, Retires: true, Holders: []api.HolderDoc{
+			{Instance: "payment-gateway-7d9f6c5b4-x2x4p-q7e2k3ba", Principal: "app/checkout/payment-gateway", Version: longVersion, Since: noon.Add(-rota.Day), Until: noon.Add(10 * time.Minute)},
+			{Version: longVersion, Current: true, Since: noon, Until: noon},
+		}})
+	},
 	"providers": func(a *app) { _ = a.providers() },
 	"printProvider": func(a *app) {
 		for _, p := range a.catalog.Describe() {
@@ -112,7 +118,7 @@ func checkWidth(t *testing.T, name, out string) {
 	t.Helper()
 	for line := range strings.Lines(out) {
 		line = strings.TrimSuffix(line, "\n")
-		prose := strings.HasPrefix(line, "no history") || name == "printProvider" && (strings.Contains(line, ": ") || strings.Contains(line, "- {name"))
+		prose := strings.HasPrefix(line, "no history") || strings.HasPrefix(line, "no server") || name == "printProvider" && (strings.Contains(line, ": ") || strings.Contains(line, "- {name"))
 		if utf8.RuneCountInString(line) > 80 && len(strings.Fields(line)) > 1 && !prose {
 			t.Errorf("%d columns: %s", utf8.RuneCountInString(line), line)
 		}

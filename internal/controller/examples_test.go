@@ -40,6 +40,7 @@ func TestTheExamplesWorkAsTheyAreWritten(t *testing.T) {
 		}
 	})
 	w.Do(t, http.MethodPatch, "/api/v1/namespaces/"+w.ns, map[string]any{"metadata": map[string]any{"labels": map[string]any{"rota": "enabled"}}}, nil)
+	w.Do(t, http.MethodDelete, nsAPI+w.ns+"/connections/db", nil, nil) // rbac.yaml doesn't know it
 	w.kubeconfig = w.write("restricted", w.Kubeconfig(w.ServiceAccountToken(t, w.ns, "rota")))
 	p := w.start("data")
 
