@@ -222,7 +222,7 @@ func tamperCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: tamper STATEMENT")
 	}
-	db, err := sql.Open("sqlite", filepath.Join(ts.Getenv("ROTA_DATA_DIR"), "rota.db"))
+	db, err := sql.Open("sqlite", filepath.Join(ts.Getenv("ROTA_DATA_DIR"), "rota.db")+"?_pragma=busy_timeout(10000)")
 	ts.Check(err)
 	_, err = db.Exec("DROP TRIGGER IF EXISTS audit_no_update; DROP TRIGGER IF EXISTS audit_no_delete; " + args[0])
 	ts.Check(errors.Join(err, db.Close()))

@@ -223,7 +223,7 @@ func TestABrokenAuditRaisesAnAlert(t *testing.T) {
 		series := w.scrape()
 		return series["rota_audit_broken"] == 0 && series["rota_audit_verified_timestamp_seconds"] > 0
 	})
-	direct, err := sql.Open("sqlite", filepath.Join(filepath.Dir(w.file), "data", "rota.db"))
+	direct, err := sql.Open("sqlite", filepath.Join(filepath.Dir(w.file), "data", "rota.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}

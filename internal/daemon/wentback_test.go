@@ -23,7 +23,7 @@ func TestADaemonNoticesThatItsDatabaseWentBack(t *testing.T) {
 			return said.Write(p)
 		}), nil))
 	})
-	direct, err := sql.Open("sqlite", filepath.Join(filepath.Dir(w.file), "data", "rota.db"))
+	direct, err := sql.Open("sqlite", filepath.Join(filepath.Dir(w.file), "data", "rota.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
