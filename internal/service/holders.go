@@ -89,7 +89,12 @@ func checkReport(r api.ReportRequest) error {
 	case r.Ended && len(r.Holding) > 0:
 		return errors.New("an instance that has ended holds nothing")
 	}
+	seen := make(map[string]bool, len(r.Holding))
 	for _, h := range r.Holding {
+		if seen[h.Secret] { // each says all that's held of one secret, so the other would be forgotten
+			return errors.New("a report that names a secret twice")
+		}
+		seen[h.Secret] = true
 		if len(h.Versions) > maxVersionsHeld || !printable(h.Secret, 512) {
 			return fmt.Errorf("a report about %d versions of one secret: %d at most", len(h.Versions), maxVersionsHeld)
 		}
