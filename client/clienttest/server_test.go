@@ -16,6 +16,7 @@ import (
 	"github.com/rota-dev/rota/client/clienttest"
 	"github.com/rota-dev/rota/client/rotaserver"
 	"github.com/rota-dev/rota/client/secretsmanager"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 const db = "prod/orders-db"
@@ -63,21 +64,6 @@ func password(t *testing.T, s *client.Secret) string {
 	return v.Field("password")
 }
 
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-deadline.C:
-			t.Fatal("never: " + what)
-		case <-tick.C:
-		}
-	}
-}
-
 func TestWhatAServerDoesToAProgram(t *testing.T) {
 	for _, kind := range []string{"rotaserver", "secretsmanager"} {
 		t.Run(kind, func(t *testing.T) {
@@ -87,13 +73,13 @@ func TestWhatAServerDoesToAProgram(t *testing.T) {
 				t.Fatalf("password %q", got)
 			}
 			server.Set(db, fields("two"))
-			eventually(t, "the next version arrives", func() bool { return password(t, s) == "two" })
+			testenv.Eventually(t, "the next version arrives", func() bool { return password(t, s) == "two" })
 			server.RollBack(db)
-			eventually(t, "the version before is back", func() bool { return password(t, s) == "one" })
+			testenv.Eventually(t, "the version before is back", func() bool { return password(t, s) == "one" })
 
 			failing := func(what string) {
 				t.Helper()
-				eventually(t, "it notices "+what, func() bool { return s.Status().Err != nil })
+				testenv.Eventually(t, "it notices "+what, func() bool { return s.Status().Err != nil })
 				if got := password(t, s); got != "one" {
 					t.Errorf("%s: password %q", what, got)
 				}
@@ -101,9 +87,9 @@ func TestWhatAServerDoesToAProgram(t *testing.T) {
 			working := func(next string) {
 				t.Helper()
 				server.Set(db, fields(next))
-				eventually(t, "it works again", func() bool { return password(t, s) == next })
+				testenv.Eventually(t, "it works again", func() bool { return password(t, s) == next })
 				server.RollBack(db)
-				eventually(t, "and is rolled back", func() bool { return password(t, s) == "one" && s.Status().Err == nil })
+				testenv.Eventually(t, "and is rolled back", func() bool { return password(t, s) == "one" && s.Status().Err == nil })
 			}
 			server.Fail(errors.New("the disk is full"))
 			failing("a failure")
@@ -120,7 +106,7 @@ func TestWhatAServerDoesToAProgram(t *testing.T) {
 			server.Answer(nil)
 			working("five")
 			server.Deny(db, true)
-			eventually(t, "it's denied", func() bool { return errors.Is(s.Status().Err, client.ErrDenied) })
+			testenv.Eventually(t, "it's denied", func() bool { return errors.Is(s.Status().Err, client.ErrDenied) })
 			server.Deny(db, false)
 			working("six")
 		})
@@ -159,6 +145,6 @@ func TestAServerPushes(t *testing.T) {
 	password(t, s)
 	for _, next := range []string{"two", "three"} {
 		server.Set(db, fields(next))
-		eventually(t, "it's pushed", func() bool { return password(t, s) == next })
+		testenv.Eventually(t, "it's pushed", func() bool { return password(t, s) == next })
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rota-dev/rota/client"
 	"github.com/rota-dev/rota/client/filesource"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 func write(t *testing.T, path, text string) {
@@ -77,21 +78,6 @@ func get(t *testing.T, s *client.Secret) client.Value {
 	return v
 }
 
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-deadline.C:
-			t.Fatal("never: " + what)
-		case <-tick.C:
-		}
-	}
-}
-
 func TestAFile(t *testing.T) {
 	folder := t.TempDir()
 	write(t, filepath.Join(folder, "db.json"), `{"password":"one"}`)
@@ -107,16 +93,16 @@ func TestAFile(t *testing.T) {
 	version := get(t, s).Version()
 	write(t, filepath.Join(folder, "db.json"), `{"password":"one"}`)
 	write(t, filepath.Join(folder, "token"), "other")
-	eventually(t, "the token's new content", func() bool { return get(t, c.Secret("token")).Text() == "other" })
+	testenv.Eventually(t, "the token's new content", func() bool { return get(t, c.Secret("token")).Text() == "other" })
 	if get(t, s).Version() != version {
 		t.Error("the same content is another version")
 	}
 	write(t, filepath.Join(folder, "db.json"), `{"password":"two"}`)
-	eventually(t, "the new password", func() bool { return get(t, s).Field("password") == "two" })
+	testenv.Eventually(t, "the new password", func() bool { return get(t, s).Field("password") == "two" })
 	if err := os.Remove(filepath.Join(folder, "db.json")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the missing file is noticed", func() bool { return errors.Is(s.Status().Err, client.ErrNotFound) })
+	testenv.Eventually(t, "the missing file is noticed", func() bool { return errors.Is(s.Status().Err, client.ErrNotFound) })
 	if v := get(t, s); v.Field("password") != "two" {
 		t.Errorf("%v once the file is gone", v)
 	}
@@ -167,7 +153,7 @@ func TestAMountedSecretIsNeverTorn(t *testing.T) {
 	if reads := <-ended; reads < 10 {
 		t.Errorf("only %d reads", reads)
 	}
-	eventually(t, "the last round", func() bool { return get(t, s).Field("username") == "user-"+strconv.Itoa(round) })
+	testenv.Eventually(t, "the last round", func() bool { return get(t, s).Field("username") == "user-"+strconv.Itoa(round) })
 }
 
 func TestAPlainFolder(t *testing.T) {
@@ -180,7 +166,7 @@ func TestAPlainFolder(t *testing.T) {
 		t.Errorf("%v", v)
 	}
 	write(t, filepath.Join(folder, "db", "password"), "two")
-	eventually(t, "the new password", func() bool { return get(t, s).Field("password") == "two" })
+	testenv.Eventually(t, "the new password", func() bool { return get(t, s).Field("password") == "two" })
 }
 
 func TestWhatIsNoSecret(t *testing.T) {

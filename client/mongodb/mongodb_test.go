@@ -79,21 +79,6 @@ func user(ctx context.Context, c *mongo.Client) (string, error) {
 	return answer.AuthInfo.AuthenticatedUsers[0].User, nil
 }
 
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-deadline.C:
-			t.Fatal("never: " + what)
-		case <-tick.C:
-		}
-	}
-}
-
 func TestClientsUnderLoadSurviveRotations(t *testing.T) {
 	w := newWorld(t, true)
 	users := [2]string{"orders_a", "orders_b"}
@@ -120,7 +105,7 @@ func TestClientsUnderLoadSurviveRotations(t *testing.T) {
 	}
 	for round := 1; round <= 10; round++ {
 		w.set(t, users[round%2], fmt.Sprintf("password-%d", round))
-		eventually(t, "the new login is used", func() bool {
+		testenv.Eventually(t, "the new login is used", func() bool {
 			got, err := user(t.Context(), c.Get())
 			if err != nil {
 				t.Fatal(err)

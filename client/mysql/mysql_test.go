@@ -75,21 +75,6 @@ func currentUser(t *testing.T, db *sql.DB) string {
 	return account
 }
 
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-deadline.C:
-			t.Fatal("never: " + what)
-		case <-tick.C:
-		}
-	}
-}
-
 func TestAPoolUnderLoadSurvivesRotations(t *testing.T) {
 	source := clienttest.NewSource()
 	accounts := [2]string{user(t), user(t)}
@@ -118,7 +103,7 @@ func TestAPoolUnderLoadSurvivesRotations(t *testing.T) {
 	for round := 1; round <= 30; round++ {
 		account := accounts[round%2]
 		set(t, source, account, fmt.Sprintf("password-%d", round))
-		eventually(t, "the new login is used", func() bool { return currentUser(t, db) == account })
+		testenv.Eventually(t, "the new login is used", func() bool { return currentUser(t, db) == account })
 	}
 	close(stop)
 	workers.Wait()
@@ -155,20 +140,20 @@ func TestWhatCountsAsARefusal(t *testing.T) {
 		}
 	}
 	source.Set(name, map[string]string{"username": account, "password": "wrong"})
-	eventually(t, "the wrong one arrives", func() bool {
+	testenv.Eventually(t, "the wrong one arrives", func() bool {
 		// The previous one still works, so drop it, too.
 		shared.Get(t).Exec(t, "ALTER USER "+account+" IDENTIFIED BY 'right again'")
 		return db.PingContext(t.Context()) != nil
 	})
 	fails("a wrong password", true)
 	set(t, source, account, "right")
-	eventually(t, "it logs in", func() bool { return db.PingContext(t.Context()) == nil })
+	testenv.Eventually(t, "it logs in", func() bool { return db.PingContext(t.Context()) == nil })
 	shared.Get(t).Exec(t, "ALTER USER "+account+" ACCOUNT LOCK")
 	fails("a locked account", true)
 	shared.Get(t).Exec(t, "DROP USER "+account)
 	fails("an account that's gone", true)
 	source.Set(name, map[string]string{"username": account})
-	eventually(t, "a secret without a password is named", func() bool {
+	testenv.Eventually(t, "a secret without a password is named", func() bool {
 		err := db.PingContext(t.Context())
 		return err != nil && strings.Contains(err.Error(), `no field "password"`)
 	})

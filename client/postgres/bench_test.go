@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota/client/postgres"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // BenchmarkRotationsUnderLoad has a pool of 50 connections, all of them in use, go
@@ -48,9 +49,9 @@ func BenchmarkRotationsUnderLoad(b *testing.B) {
 			// The old login stays valid while somebody may still use it. That's also a
 			// connection which chose it before the promotion and hasn't logged in yet.
 			old, version := w.roles[(w.round+1)%2], fmt.Sprintf("v%d", w.round)
-			eventually(b, "the client has the new version", func() bool { return w.secret.Status().Version == version })
-			eventually(b, "no login is under way", func() bool { return pool.Stat().ConstructingConns() == 0 })
-			eventually(b, "the old login is gone", func() bool { return w.sessions(old) == 0 })
+			testenv.Eventually(b, "the client has the new version", func() bool { return w.secret.Status().Version == version })
+			testenv.Eventually(b, "no login is under way", func() bool { return pool.Stat().ConstructingConns() == 0 })
+			testenv.Eventually(b, "the old login is gone", func() bool { return w.sessions(old) == 0 })
 		}
 		close(stop)
 		workers.Wait()

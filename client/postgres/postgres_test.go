@@ -103,21 +103,6 @@ func user(t testing.TB, p *postgres.Pool) string {
 	return user
 }
 
-func eventually(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-deadline.C:
-			t.Fatal("never: " + what)
-		case <-tick.C:
-		}
-	}
-}
-
 // sessions counts a role's connections.
 func (w *world) sessions(role string) int {
 	w.t.Helper()
@@ -165,8 +150,8 @@ func TestAPoolUnderLoadSurvivesRotations(t *testing.T) {
 	for range 30 {
 		w.rotate()
 		role := w.roles[w.round%2]
-		eventually(t, "the pool uses the new login", func() bool { return user(t, pool) == role })
-		eventually(t, "the old login is gone", func() bool { return w.sessions(w.roles[(w.round+1)%2]) == 0 })
+		testenv.Eventually(t, "the pool uses the new login", func() bool { return user(t, pool) == role })
+		testenv.Eventually(t, "the old login is gone", func() bool { return w.sessions(w.roles[(w.round+1)%2]) == 0 })
 	}
 	close(stop)
 	workers.Wait()
@@ -183,12 +168,12 @@ func TestIdleConnectionsOfTheOldLoginAreClosed(t *testing.T) {
 	}
 	user(t, pool) // a second one, which is idle
 	w.rotate()
-	eventually(t, "the idle one is closed", func() bool { return w.sessions(old) == 1 })
+	testenv.Eventually(t, "the idle one is closed", func() bool { return w.sessions(old) == 1 })
 	if _, err := held.Exec(t.Context(), "SELECT 1"); err != nil {
 		t.Errorf("the one in use: %v", err)
 	}
 	held.Release()
-	eventually(t, "the one that was given back is closed", func() bool { return w.sessions(old) == 0 })
+	testenv.Eventually(t, "the one that was given back is closed", func() bool { return w.sessions(old) == 0 })
 }
 
 func TestARefusedLoginIsTriedWithTheNewVersion(t *testing.T) {
@@ -233,7 +218,7 @@ func TestAVersionThatIsRefusedLaterIsReplaced(t *testing.T) {
 	source.Set(name, map[string]string{"username": role, "password": "the next password"})
 	pool.Reset()
 	failed := 0
-	eventually(t, "it logs in again", func() bool {
+	testenv.Eventually(t, "it logs in again", func() bool {
 		if _, err := pool.Exec(t.Context(), "SELECT 1"); err != nil {
 			failed++
 			return false
@@ -267,7 +252,7 @@ func TestDatabaseSQLFollowsTheSecret(t *testing.T) {
 	t.Cleanup(func() { _ = db.Close() })
 	for range 20 {
 		role := w.roles[w.round%2]
-		eventually(t, "the current role", func() bool {
+		testenv.Eventually(t, "the current role", func() bool {
 			var user string
 			if err := db.QueryRowContext(t.Context(), "SELECT current_user").Scan(&user); err != nil {
 				t.Fatal(err)
@@ -277,7 +262,7 @@ func TestDatabaseSQLFollowsTheSecret(t *testing.T) {
 		w.rotate()
 	}
 	old := w.roles[(w.round+1)%2]
-	eventually(t, "the old login's connections are gone", func() bool { return w.sessions(old) == 0 })
+	testenv.Eventually(t, "the old login's connections are gone", func() bool { return w.sessions(old) == 0 })
 }
 
 // A pool that is still open doesn't hold up the end of the client, and its first

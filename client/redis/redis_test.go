@@ -62,21 +62,6 @@ func (w *world) client(t *testing.T, o redis.Options) *driver.Client {
 	return c
 }
 
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-deadline.C:
-			t.Fatal("never: " + what)
-		case <-tick.C:
-		}
-	}
-}
-
 // load runs commands until stop is called, which returns how many there were. idle waits
 // until none is under way that was begun before.
 func load(t *testing.T, c *driver.Client) (idle func(), stop func() int64) {
@@ -114,7 +99,7 @@ func load(t *testing.T, c *driver.Client) (idle func(), stop func() int64) {
 	idle = func() {
 		for i := range each {
 			before := each[i].Load()
-			eventually(t, "commands go on", func() bool { return each[i].Load() > before+1 || t.Failed() })
+			testenv.Eventually(t, "commands go on", func() bool { return each[i].Load() > before+1 || t.Failed() })
 		}
 	}
 	return idle, sync.OnceValue(func() int64 { close(ended); workers.Wait(); return commands.Load() })
@@ -127,7 +112,7 @@ func TestAPoolUnderLoadSurvivesRotations(t *testing.T) {
 	idle, stop := load(t, c)
 	for round := 1; round <= 30; round++ {
 		w.rotate(t, fmt.Sprintf("password-%d", round), "", true)
-		eventually(t, "the client has it", func() bool { return w.secret.Status().Version == fmt.Sprintf("v%d", round+1) })
+		testenv.Eventually(t, "the client has it", func() bool { return w.secret.Status().Version == fmt.Sprintf("v%d", round+1) })
 		// Two are valid at a time, for as long as a login takes.
 		idle()
 		w.server.Do(t, "acl", "setuser", "orders", fmt.Sprintf("<password-%d", round-1))
@@ -174,7 +159,7 @@ func TestAPasswordThatNobodyAccepts(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	w.source.Set(name, map[string]string{"username": "orders"})
-	eventually(t, "a secret without a password is named", func() bool {
+	testenv.Eventually(t, "a secret without a password is named", func() bool {
 		err := c.Get(t.Context(), "key").Err()
 		return err != nil && strings.Contains(err.Error(), `no field "password"`)
 	})

@@ -8,12 +8,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rota-dev/rota/client"
 	"github.com/rota-dev/rota/client/clienttest"
 	"github.com/rota-dev/rota/client/internal/certs"
 	"github.com/rota-dev/rota/client/tlscert"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 const name = "prod/orders-tls"
@@ -30,21 +30,6 @@ func secret(t *testing.T, source client.Source) *client.Secret {
 		t.Fatal(err)
 	}
 	return s
-}
-
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-deadline.C:
-			t.Fatal("never: " + what)
-		case <-tick.C:
-		}
-	}
 }
 
 // server answers with the name of the client's certificate, on a connection for each
@@ -99,7 +84,7 @@ func TestBothSidesFollowTheirCertificates(t *testing.T) {
 	for _, round := range []string{"1", "2", "3"} {
 		if round != "1" {
 			rotate(round)
-			eventually(t, "both have it", func() bool { return at.Status().Version == "v"+round && of.Status().Version == "v"+round })
+			testenv.Eventually(t, "both have it", func() bool { return at.Status().Version == "v"+round && of.Status().Version == "v"+round })
 		}
 		server, client, err := ask(t, s.URL, transport)
 		if err != nil || server != "server "+round || client != "client "+round {
@@ -108,7 +93,7 @@ func TestBothSidesFollowTheirCertificates(t *testing.T) {
 	}
 	// A client of an authority before is let in no longer.
 	sources["client"].RollBack(name)
-	eventually(t, "the client has the old one", func() bool { return of.Status().Version == "v2" })
+	testenv.Eventually(t, "the client has the old one", func() bool { return of.Status().Version == "v2" })
 	if _, _, err := ask(t, s.URL, transport); err == nil {
 		t.Error("the authority before is still trusted")
 	}
@@ -129,7 +114,7 @@ func TestTheGettersOfTLSConfig(t *testing.T) {
 	for i, want := range []string{"one", "two"} {
 		if i > 0 {
 			source.Set(name, authority.Issue(t, want))
-			eventually(t, "it arrives", func() bool { return s.Status().Version == "v2" })
+			testenv.Eventually(t, "it arrives", func() bool { return s.Status().Version == "v2" })
 		}
 		if server, client, err := ask(t, at.URL, transport); err != nil || server != want || client != want {
 			t.Errorf("%q and %q, %v", server, client, err)
@@ -164,7 +149,7 @@ func TestAVersionThatCannotBeUsedIsSkipped(t *testing.T) {
 	} {
 		version := s.Status().Version
 		source.Set(name, fields)
-		eventually(t, "it arrives", func() bool { return s.Status().Version != version })
+		testenv.Eventually(t, "it arrives", func() bool { return s.Status().Version != version })
 		if server, _, err := ask(t, at.URL, transport); err != nil || server != "one" {
 			t.Errorf("%s: %q, %v", want, server, err)
 		}
@@ -178,7 +163,7 @@ func TestAVersionThatCannotBeUsedIsSkipped(t *testing.T) {
 	}
 	version := s.Status().Version
 	source.Set(name, other)
-	eventually(t, "it arrives", func() bool { return s.Status().Version != version })
+	testenv.Eventually(t, "it arrives", func() bool { return s.Status().Version != version })
 	if server, _, err := ask(t, at.URL, transport); err != nil || server != "two" || c.Err() != nil {
 		t.Errorf("%q, %v, %v", server, err, c.Err())
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rota-dev/rota/client"
 	"github.com/rota-dev/rota/client/vaultkv"
+	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/vault/vaulttest"
 )
 
@@ -98,21 +99,6 @@ func open(t *testing.T, o client.Options) *client.Client {
 	return c
 }
 
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-deadline.C:
-			t.Fatal("never: " + what)
-		case <-tick.C:
-		}
-	}
-}
-
 func password(t *testing.T, s *client.Secret) string {
 	t.Helper()
 	v, err := s.Get(t.Context())
@@ -130,12 +116,12 @@ func TestAnUnchangedEntryIsNotReadAgain(t *testing.T) {
 	if err != nil || v.Field("password") != "one" || v.Field("port") != "5432" {
 		t.Fatalf("%v, %v", v, err)
 	}
-	eventually(t, "the metadata is asked for", func() bool { return w.reads("metadata/") > 3 })
+	testenv.Eventually(t, "the metadata is asked for", func() bool { return w.reads("metadata/") > 3 })
 	if n := w.reads("data/"); n != 1 {
 		t.Errorf("the content was read %d times", n)
 	}
 	w.write2(t, "two")
-	eventually(t, "the next version arrives", func() bool { return password(t, s) == "two" })
+	testenv.Eventually(t, "the next version arrives", func() bool { return password(t, s) == "two" })
 	if n := w.reads("data/"); n != 2 {
 		t.Errorf("the content was read %d times for two versions", n)
 	}
@@ -147,12 +133,12 @@ func TestAnEntryThatIsWrittenAnewIsAnotherOne(t *testing.T) {
 	s := open(t, client.Options{Source: w.source(t, 2, "data/", "metadata/"), Every: 10 * time.Millisecond}).Secret(name)
 	password(t, s)
 	w.Do(t, http.MethodDelete, w.mount+"/metadata/"+name, nil)
-	eventually(t, "it's missing", func() bool { return errors.Is(s.Status().Err, client.ErrNotFound) })
+	testenv.Eventually(t, "it's missing", func() bool { return errors.Is(s.Status().Err, client.ErrNotFound) })
 	if got := password(t, s); got != "one" {
 		t.Errorf("the last known value is %q", got)
 	}
 	w.write2(t, "anew") // version 1 again
-	eventually(t, "the new entry arrives", func() bool { return password(t, s) == "anew" })
+	testenv.Eventually(t, "the new entry arrives", func() bool { return password(t, s) == "anew" })
 }
 
 func TestWithoutTheMetadata(t *testing.T) {
@@ -161,7 +147,7 @@ func TestWithoutTheMetadata(t *testing.T) {
 	s := open(t, client.Options{Source: w.source(t, 2, "data/"), Every: 10 * time.Millisecond}).Secret(name)
 	password(t, s)
 	w.write2(t, "two")
-	eventually(t, "the next version arrives", func() bool { return password(t, s) == "two" })
+	testenv.Eventually(t, "the next version arrives", func() bool { return password(t, s) == "two" })
 }
 
 func TestThePreviousVersion(t *testing.T) {
@@ -215,12 +201,12 @@ func TestVersion1(t *testing.T) {
 	if strings.Contains(first.Version, "one") || first.Version == "" {
 		t.Errorf("version %q", first.Version)
 	}
-	eventually(t, "it's asked for again", func() bool { return s.Status().Succeeded > 3 })
+	testenv.Eventually(t, "it's asked for again", func() bool { return s.Status().Succeeded > 3 })
 	if got := s.Status(); got.Version != first.Version || !got.Since.Equal(first.Since) {
 		t.Errorf("it changed from %+v to %+v", first, got)
 	}
 	write("two")
-	eventually(t, "the next content arrives", func() bool { return password(t, s) == "two" })
+	testenv.Eventually(t, "the next content arrives", func() bool { return password(t, s) == "two" })
 	if _, err := source.Fetch(t.Context(), client.Request{Secret: name, Previous: true}); !errors.Is(err, client.ErrNotFound) {
 		t.Errorf("the previous one: %v", err)
 	}
