@@ -17,13 +17,13 @@ package mongodb
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/rota-dev/rota/client"
+	"github.com/rota-dev/rota/client/internal/logins"
 )
 
 // Options say which fields of the secret are the login.
@@ -58,12 +58,6 @@ const disconnectTimeout = 10 * time.Second
 // Connect makes the first client, and proves with a ping that its login works. If the
 // login is refused, the secret is refreshed, and the other version is used.
 func Connect(ctx context.Context, base *options.ClientOptions, s *client.Secret, o Options) (*Client, error) {
-	if o.Username == "" {
-		o.Username = "username"
-	}
-	if o.Password == "" {
-		o.Password = "password"
-	}
 	if o.Grace == 0 {
 		o.Grace = time.Minute
 	}
@@ -138,18 +132,15 @@ func (c *Client) build(ctx context.Context, v client.Value) (*login, error) {
 
 // login makes a client and has it log in once.
 func (c *Client) login(ctx context.Context, v client.Value) (*login, error) {
-	password := v.Field(c.o.Password)
-	if password == "" {
-		return nil, fmt.Errorf("secret %q has no field %q: its fields are %q", c.secret.Name(), c.o.Password, v.Names())
-	}
 	auth := options.Credential{}
 	if c.base.Auth != nil {
 		auth = *c.base.Auth
 	}
-	auth.Password, auth.PasswordSet = password, true
-	if username := v.Field(c.o.Username); username != "" {
-		auth.Username = username
+	username, password, err := logins.FieldsOf(c.o.Username, c.o.Password).Read(c.secret, v, auth.Username)
+	if err != nil {
+		return nil, err
 	}
+	auth.Username, auth.Password, auth.PasswordSet = username, password, true
 	made, err := mongo.Connect(c.base, options.Client().SetAuth(auth))
 	if err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/rota-dev/rota/client"
+	"github.com/rota-dev/rota/client/internal/logins"
 	"github.com/rota-dev/rota/client/sqldb"
 )
 
@@ -41,26 +42,18 @@ type Options struct {
 // Nothing is connected yet. The configuration isn't changed; its own BeforeConnect, if
 // there is one, runs last.
 func Open(config *mysql.Config, s *client.Secret, o Options) (*sql.DB, error) {
-	if o.Username == "" {
-		o.Username = "username"
-	}
-	if o.Password == "" {
-		o.Password = "password"
-	}
 	config = config.Clone()
 	if _, err := mysql.NewConnector(config); err != nil {
 		return nil, fmt.Errorf("mysql: the configuration can't be used: %w", err)
 	}
+	fields := logins.FieldsOf(o.Username, o.Password)
 	connect := func(v client.Value) (driver.Connector, error) {
-		password := v.Field(o.Password)
-		if password == "" {
-			return nil, fmt.Errorf("secret %q has no field %q: its fields are %q", s.Name(), o.Password, v.Names())
+		username, password, err := fields.Read(s, v, config.User)
+		if err != nil {
+			return nil, err
 		}
 		c := config.Clone()
-		c.Passwd = password
-		if username := v.Field(o.Username); username != "" {
-			c.User = username
-		}
+		c.User, c.Passwd = username, password
 		return mysql.NewConnector(c)
 	}
 	return sqldb.Open(s, sqldb.Options{Connect: connect, Refused: Refused, Grace: o.Grace}), nil

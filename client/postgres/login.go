@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/multitracer"
@@ -53,15 +52,11 @@ func (l *login) try(ctx context.Context, c *pgx.ConnConfig, v client.Value) erro
 }
 
 func (l *login) set(c *pgconn.Config, v client.Value) error {
-	password := v.Field(l.o.Password)
-	if password == "" {
-		return fmt.Errorf("secret %q has no field %q: its fields are %q", l.secret.Name(), l.o.Password, v.Names())
+	username, password, err := logins.FieldsOf(l.o.Username, l.o.Password).Read(l.secret, v, c.User)
+	if err == nil {
+		c.User, c.Password = username, password
 	}
-	c.Password = password
-	if username := v.Field(l.o.Username); username != "" {
-		c.User = username
-	}
-	return nil
+	return err
 }
 
 // connectTracer notices a refused login. It traces nothing else.

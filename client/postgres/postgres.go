@@ -35,12 +35,6 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Username == "" {
-		o.Username = "username"
-	}
-	if o.Password == "" {
-		o.Password = "password"
-	}
 	if o.Grace == 0 {
 		o.Grace = time.Minute
 	}

@@ -11,7 +11,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -34,12 +33,6 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Username == "" {
-		o.Username = "username"
-	}
-	if o.Password == "" {
-		o.Password = "password"
-	}
 	if o.Grace == 0 {
 		o.Grace = 5 * time.Minute
 	}
@@ -48,14 +41,7 @@ func (o Options) withDefaults() Options {
 
 // login reads a version's user and password.
 func (o Options) login(s *client.Secret, v client.Value, username string) (user, password string, err error) {
-	password = v.Field(o.Password)
-	if password == "" {
-		return "", "", fmt.Errorf("secret %q has no field %q: its fields are %q", s.Name(), o.Password, v.Names())
-	}
-	if name := v.Field(o.Username); name != "" {
-		username = name
-	}
-	return username, password, nil
+	return logins.FieldsOf(o.Username, o.Password).Read(s, v, username)
 }
 
 // NewClient returns a client whose connections log in with the secret's current
