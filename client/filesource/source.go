@@ -18,10 +18,6 @@ package filesource
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,6 +30,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota/client"
+	"github.com/rota-dev/rota/client/internal/digest"
 )
 
 // every is how often files are looked at: mounted Secrets change behind symlinks on
@@ -46,14 +43,12 @@ const maxFile = 1 << 20
 
 // New returns a source that reads files below a folder.
 func New(folder string) client.Pusher {
-	s := &source{folder: folder, seen: map[string]string{}}
-	_, _ = rand.Read(s.key[:]) // it never fails
-	return s
+	return &source{folder: folder, digest: digest.New(), seen: map[string]string{}}
 }
 
 type source struct {
 	folder string
-	key    [32]byte // see version
+	digest *digest.Key
 
 	mu   sync.Mutex
 	seen map[string]string // secrets that were read, with the version of the last look
@@ -117,7 +112,7 @@ func (s *source) read(name string) (client.Value, error) {
 	if err != nil {
 		return client.Value{}, translate(err)
 	}
-	return client.TextValue(s.version(text), text), nil
+	return client.TextValue(s.digest.Of(text), text), nil
 }
 
 // attempts is how often a folder is read that changes meanwhile.
@@ -197,17 +192,7 @@ func (s *source) value(fields map[string]string) client.Value {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		parts = append(parts, name, fields[name])
 	}
-	return client.NewValue(s.version(parts...), fields)
-}
-
-// version identifies the content in this process. It's keyed, because versions are
-// logged, and a plain hash would let a reader of the log try passwords.
-func (s *source) version(parts ...string) string {
-	h := hmac.New(sha256.New, s.key[:])
-	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	return client.NewValue(s.digest.Of(parts...), fields)
 }
 
 // translate says what an error means for package client.

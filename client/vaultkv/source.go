@@ -21,10 +21,6 @@ package vaultkv
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +32,7 @@ import (
 	"github.com/openbao/openbao/api/v2"
 
 	"github.com/rota-dev/rota/client"
+	"github.com/rota-dev/rota/client/internal/digest"
 )
 
 // Options say where the engine is.
@@ -53,15 +50,13 @@ func New(vault *api.Client, o Options) client.Source {
 	if o.Mount == "" {
 		o.Mount = "secret"
 	}
-	s := &source{vault: vault, o: o}
-	_, _ = rand.Read(s.key[:]) // it never fails
-	return s
+	return &source{vault: vault, o: o, digest: digest.New()}
 }
 
 type source struct {
-	vault *api.Client
-	o     Options
-	key   [32]byte // see digest
+	vault  *api.Client
+	o      Options
+	digest *digest.Key // of the engine's version 1
 }
 
 // Fetch implements [client.Source].
@@ -94,7 +89,7 @@ func (s *source) fetch1(ctx context.Context, r client.Request) (client.Value, er
 	if err != nil {
 		return client.Value{}, err
 	}
-	version := s.digest(text)
+	version := s.digest.Of(text)
 	if version == r.Have {
 		return client.Value{}, client.ErrUnchanged
 	}
@@ -220,11 +215,4 @@ func encode(content map[string]any) (string, error) {
 		return "", errors.New("the entry can't be written as JSON")
 	}
 	return string(text), nil
-}
-
-// digest stands for a content, for those who don't know the key: a version is shown.
-func (s *source) digest(text string) string {
-	h := hmac.New(sha256.New, s.key[:])
-	h.Write([]byte(text))
-	return hex.EncodeToString(h.Sum(nil)[:8])
 }
