@@ -187,14 +187,9 @@ func (x *execution) start() (supervise.Process, error) {
 
 // write writes the files.
 func (x *execution) write() error {
-	for path, content := range x.want.files {
-		for name, base := range x.plan.named {
-			if x.Launch.Files[name] != path {
-				continue
-			}
-			if err := x.private.Write(base, []byte(content)); err != nil {
-				return fmt.Errorf("the file of %s: %w", name, err)
-			}
+	for name, base := range x.plan.named {
+		if err := x.private.Write(base, []byte(x.want.files[x.Launch.Files[name]])); err != nil {
+			return fmt.Errorf("the file of %s: %w", name, err)
 		}
 	}
 	return nil
