@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,25 +82,10 @@ func TestClientsUnderLoadSurviveRotations(t *testing.T) {
 	users := [2]string{"orders_a", "orders_b"}
 	w.set(t, users[0], "password-0")
 	c := w.connect(t, mongodb.Options{Grace: 100 * time.Millisecond})
-	var operations atomic.Int64
-	stop := make(chan struct{})
-	var workers sync.WaitGroup
-	for range 4 {
-		workers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if _, err := user(t.Context(), c.Get()); err != nil {
-					t.Errorf("after %d operations: %v", operations.Load(), err)
-					return
-				}
-				operations.Add(1)
-			}
-		})
-	}
+	stop := testenv.Load(t, 4, func(ctx context.Context) error {
+		_, err := user(ctx, c.Get())
+		return err
+	})
 	for round := 1; round <= 10; round++ {
 		w.set(t, users[round%2], fmt.Sprintf("password-%d", round))
 		testenv.Eventually(t, "the new login is used", func() bool {
@@ -113,9 +96,7 @@ func TestClientsUnderLoadSurviveRotations(t *testing.T) {
 			return got == users[round%2]
 		})
 	}
-	close(stop)
-	workers.Wait()
-	t.Logf("%d operations through 10 rotations", operations.Load())
+	t.Logf("%d operations through 10 rotations", stop())
 }
 
 func TestOnePasswordAtATime(t *testing.T) {

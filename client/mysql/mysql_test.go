@@ -1,13 +1,13 @@
 package mysql_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -81,33 +81,16 @@ func TestAPoolUnderLoadSurvivesRotations(t *testing.T) {
 	set(t, source, accounts[0], "password-0")
 	db, _ := open(t, source, 50*time.Millisecond)
 	db.SetMaxOpenConns(10)
-	var queries atomic.Int64
-	stop := make(chan struct{})
-	var workers sync.WaitGroup
-	for range 10 {
-		workers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if _, err := db.ExecContext(t.Context(), "DO 1"); err != nil {
-					t.Errorf("after %d queries: %v", queries.Load(), err)
-					return
-				}
-				queries.Add(1)
-			}
-		})
-	}
+	stop := testenv.Load(t, 10, func(ctx context.Context) error {
+		_, err := db.ExecContext(ctx, "DO 1")
+		return err
+	})
 	for round := 1; round <= 30; round++ {
 		account := accounts[round%2]
 		set(t, source, account, fmt.Sprintf("password-%d", round))
 		testenv.Eventually(t, "the new login is used", func() bool { return currentUser(t, db) == account })
 	}
-	close(stop)
-	workers.Wait()
-	t.Logf("%d queries through 30 rotations", queries.Load())
+	t.Logf("%d queries through 30 rotations", stop())
 }
 
 // With a single account the old password ends at once. Nothing fails even so: a refused

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,34 +126,17 @@ func TestAPoolUnderLoadSurvivesRotations(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	var queries atomic.Int64
-	stop := make(chan struct{})
-	var workers sync.WaitGroup
-	for range 10 {
-		workers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if _, err := pool.Exec(t.Context(), "SELECT 1"); err != nil {
-					t.Errorf("after %d queries: %v", queries.Load(), err)
-					return
-				}
-				queries.Add(1)
-			}
-		})
-	}
+	stop := testenv.Load(t, 10, func(ctx context.Context) error {
+		_, err := pool.Exec(ctx, "SELECT 1")
+		return err
+	})
 	for range 30 {
 		w.rotate()
 		role := w.roles[w.round%2]
 		testenv.Eventually(t, "the pool uses the new login", func() bool { return user(t, pool) == role })
 		testenv.Eventually(t, "the old login is gone", func() bool { return w.sessions(w.roles[(w.round+1)%2]) == 0 })
 	}
-	close(stop)
-	workers.Wait()
-	t.Logf("%d queries through 30 rotations", queries.Load())
+	t.Logf("%d queries through 30 rotations", stop())
 }
 
 func TestIdleConnectionsOfTheOldLoginAreClosed(t *testing.T) {
